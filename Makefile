@@ -1,0 +1,42 @@
+# The workshop. Needs Python 3.11+ and make; everything else is installed into .venv from uv.lock.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= 2
+
+.PHONY: help install demo test check bench openapi clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: .venv/.installed ## create .venv from uv.lock
+
+.venv/.installed: uv.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Accord needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	@VIRTUAL_ENV= UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --quiet --all-groups --inexact --python $(BIN)/python
+	@touch $@
+
+demo: install ## run the main job: Accord on :8000, the sandbox on :8001
+	@$(BIN)/accord demo $(ARGS)
+
+test: install ## run every test
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+check: install ## lint, types, arrows between packages, contract drift
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/accord openapi --check
+
+openapi: install ## write openapi/accord.yaml again
+	@$(BIN)/accord openapi --write
+
+bench: install ## CPU per exchange, against peers, in one run
+	@$(BIN)/python -m bench $(ARGS)
+
+clean: ## remove what install made
+	rm -rf .venv

@@ -1,0 +1,1 @@
+"""The consent authority: grants, the OAuth server, FranceConnect, consent tokens, citizens' pages."""

@@ -1,0 +1,120 @@
+"""Grants and what surrounds them: plain values and pure decisions, no I/O. Times are Unix seconds.
+
+A :class:`Grant` is one citizen's authorisation and the OAuth grant in one. Its life::
+
+    (requested) --agree--> active --withdraw--> withdrawn
+         |                   |----expires_at--> expired
+         `--refuse--> (nothing is stored; the refusal is in the log)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from openapi.fields import Siret
+
+DETAIL_TYPE_PREFIX = "urn:accord:"
+
+GrantStatus: TypeAlias = Literal["active", "withdrawn"]
+AccessMode: TypeAlias = Literal["once", "recurring"]
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One ``authorization_details`` object (RFC 9396) of ours, checked: what is asked or what was granted."""
+
+    dataset: str
+    fields: tuple[str, ...]
+    purpose: str
+    recipient: Siret
+    access: AccessMode = "once"
+    max_per_day: int | None = None
+    expires_at: int | None = None
+    retention: str | None = None
+
+    def to_claim(self) -> dict[str, object]:
+        """The object as RFC 9396 carries it, without missing members."""
+        claim: dict[str, object] = {
+            "type": DETAIL_TYPE_PREFIX + self.dataset,
+            "datatypes": list(self.fields),
+            "purpose": self.purpose,
+            "recipient": self.recipient,
+            "access": self.access,
+            "max_per_day": self.max_per_day,
+            "expires_at": self.expires_at,
+            "retention": self.retention,
+        }
+        return {key: value for key, value in claim.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Citizen:
+    """Who is logged in: the log's pseudonym and what FranceConnect vouched for, sealed (JWE).
+
+    ``pseudonym``: keyed HMAC of the pivot identity, the same for every login of the same person.
+    ``identity``: the pivot identity as a compact JWE that only gateways open.
+    """
+
+    pseudonym: str
+    identity: str
+    acr: str
+
+    def __repr__(self) -> str:
+        return "Citizen(...)"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One citizen's authorisation to one application for one recipient."""
+
+    grant_id: str
+    client_id: str
+    recipient: Siret
+    citizen: str
+    """The citizen's pseudonym."""
+    details: tuple[Detail, ...]
+    identity: str
+    """The sealed pivot identity (JWE), carried by the tokens made from this grant."""
+    acr: str
+    notice_sha256: str
+    status_index: int
+    given_at: int
+    expires_at: int
+    status: GrantStatus = "active"
+    ended_at: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Grant({self.grant_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldNotice:
+    """A field as the citizen reads it."""
+
+    name: str
+    label: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetNotice:
+    """A dataset as the citizen reads it: title and holder in both languages, its fields, the legal basis."""
+
+    dataset: str
+    title: Mapping[str, str]
+    holder: Mapping[str, str]
+    fields: Mapping[str, FieldNotice]
+    legal_basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A registered application. ``jwks`` holds its public keys for ``private_key_jwt`` (RFC 7523)."""
+
+    client_id: str
+    name: str
+    organisation: Siret
+    organisation_name: str
+    redirect_uris: tuple[str, ...]
+    jwks: Mapping[str, object]
+    sender_constraint: Literal["none"]
+    """How its tokens are bound. ``none`` must be said explicitly in the registration."""

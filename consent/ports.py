@@ -1,0 +1,103 @@
+"""What consent needs of the others and ``exchange`` fills: catalogue, registry, log, accesses, the gateways' feed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from consent.model import Client, DatasetNotice, Detail
+from openapi.fields import Siret
+
+EventValue: TypeAlias = str | int | list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The habilitation allows the request. The notice shows these words."""
+
+    purpose: Mapping[str, str]
+    """Label of the purpose by language."""
+    legal_basis: str
+    valid_until: int
+    """Unix seconds; no grant outlives its habilitation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The habilitation does not allow it; ``slug`` names the reason in the registry of problems."""
+
+    slug: str
+    facts: Mapping[str, str | int | tuple[str, ...]]
+
+
+class Catalogue(Protocol):
+    """The datasets."""
+
+    def notice(self, dataset: str) -> DatasetNotice | None: ...
+
+
+class Registry(Protocol):
+    """The registered applications and what their organisations may ask for."""
+
+    def client(self, client_id: str) -> Client | None: ...
+
+    def decide(self, client: Client, detail: Detail, *, now: int) -> Permit | Refusal: ...
+
+    def organisation_name(self, siret: Siret) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentEvent:
+    """Something to log: ``grant.given``, ``grant.refused`` or ``grant.withdrawn``."""
+
+    kind: str
+    grant_id: str
+    citizen: str
+    client_id: str
+    recipient: Siret
+    details: tuple[Detail, ...]
+    legal_basis: str
+    acr: str
+
+
+class Journal(Protocol):
+    """The log. Blocking, durable on return; raises ``AccordError('log_unavailable')`` when it is not.
+
+    ``grant.withdrawn`` closes the grant in the same commit: no access entry can stand after it.
+    """
+
+    def record(self, event: ConsentEvent) -> int:
+        """Append the event, return its index."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccessView:
+    """One access as the citizen sees it. ``time`` is RFC 3339; ``outcome`` is ``ok`` or a problem's slug."""
+
+    index: int
+    access_id: str
+    time: str
+    dataset: str
+    fields: Sequence[str]
+    recipient: str
+    client_id: str
+    purpose: str
+    legal_basis: str
+    outcome: str
+    grant_id: str
+
+
+class Accesses(Protocol):
+    """A citizen's accesses, newest first."""
+
+    def of(self, citizen: str, *, before: int | None = None, limit: int = 50) -> Sequence[AccessView]: ...
+
+    def proof(self, citizen: str, index: int) -> bytes | None:
+        """A JSON file with the entry, its opening and a C2SP ``tlog-proof``; ``None`` if it is not hers."""
+        ...
+
+
+class GrantFeed(Protocol):
+    """Told at once of a withdrawal in this process; other processes learn of it by their own feed."""
+
+    def withdrawn(self, status_index: int) -> None: ...

@@ -1,0 +1,88 @@
+"""Connections and migrations: one engine per process, each package's migrations under its own version table."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.pool import ConnectionPoolEntry
+
+PACKAGES = ("audit", "consent", "exchange")
+"""The packages with tables, in the order of their migrations."""
+
+_SQLITE_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    # Without it INSERT OR REPLACE deletes rows behind the back of the append-only triggers.
+    "recursive_triggers=ON",
+    "busy_timeout=5000",
+)
+_MIGRATION_LOCK = 0x4143434F5244  # 'ACCORD'
+
+
+def open_engine(database_url: str) -> Engine:
+    """An engine with bounded waits: durable and strict on SQLite, psycopg 3 on PostgreSQL."""
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        if url.database:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url, pool_timeout=5)
+        event.listen(engine, "connect", _durable_and_strict)
+        return engine
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_pre_ping=True,
+        pool_timeout=5,
+        connect_args={"connect_timeout": 5, "options": "-c statement_timeout=5000 -c lock_timeout=4000"},
+    )
+
+
+def migrate(database_url: str) -> None:
+    """Bring every package's tables to the newest version; two migrations at once wait for each other."""
+    engine = open_engine(database_url)
+    try:
+        with _exclusive(engine) as connection:
+            for package in PACKAGES:
+                config = _alembic(package)
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def pending_migrations(engine: Engine) -> list[str]:
+    """The packages whose tables are not at the newest version, so that ``serve`` can refuse with a sentence."""
+    pending = []
+    with engine.connect() as connection:
+        for package in PACKAGES:
+            context = MigrationContext.configure(connection, opts={"version_table": f"alembic_version_{package}"})
+            head = ScriptDirectory.from_config(_alembic(package)).get_current_head()
+            if context.get_current_revision() != head:
+                pending.append(package)
+    return pending
+
+
+@contextmanager
+def _exclusive(engine: Engine) -> Iterator[Connection]:
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        yield connection
+
+
+def _alembic(package: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", f"{package}:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _durable_and_strict(connection: SqliteConnection, _entry: ConnectionPoolEntry) -> None:
+    for pragma in _SQLITE_PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")

@@ -1,0 +1,195 @@
+"""The exchange, ``GET /v1/data/{dataset}``: a plain ASGI handler in front of the framework.
+
+1. identify: bound and parse the request
+2. verify: the consent token, and that its authorisation still holds
+3. decide: fields = asked, consented and habilitated
+4. fetch: ask the holder
+5. mask: keep the permitted fields only
+6. log: the entry is durable before anything leaves
+7. answer
+
+Steps 1 to 3 touch no database. Every refusal and every failure takes step 6 too; when the log cannot be written
+nothing is answered but 503. The body of this file carries the same numbers.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+from uuid import uuid4
+
+import orjson
+
+from audit.model import ALREADY_SPENT, GRANT_CLOSED, Append, LogError, Receipt
+from consent.status import VALID, WITHDRAWN
+from exchange import journal
+from exchange.asgi import Receive, Reply, Scope, Send
+from exchange.consent_token import ConsentTokenVerifier
+from exchange.errors import ProblemWriter
+from exchange.identify import identify, language
+from exchange.logs import log_defect
+from exchange.masking import apply_mask, compile_mask
+from exchange.model import Asked, ConsentToken, Permit, Refusal, Registry
+from exchange.policy import decide
+from openapi.problem import AccordError
+from providers.port import Answer, Query
+from providers.registry import Dataset, Datasets
+
+MAX_IN_FLIGHT = 1_024
+"""Exchanges a process carries at once; beyond it a caller is told to come back rather than queued."""
+
+_LOG_REFUSALS = {ALREADY_SPENT: "grant_used_up", GRANT_CLOSED: "grant_withdrawn"}
+_HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+
+
+class Knowledge(Protocol):
+    """What the gateway knows without asking the database; ``feed.py`` keeps it fresh."""
+
+    @property
+    def registry(self) -> Registry:
+        """The registry in memory."""
+        ...
+
+    def status(self, index: int) -> int:
+        """The grant's status. Raises ``AccordError('status_feed_stale')`` rather than guess."""
+        ...
+
+
+class AccessLog(Protocol):
+    """The part of the log that an exchange needs."""
+
+    async def append(self, append: Append) -> Receipt:
+        """Durable when it returns. Raises ``LogError``."""
+        ...
+
+
+class Gateway:
+    """The data path. Its only state is how many exchanges are under way; replicas are interchangeable."""
+
+    def __init__(
+        self,
+        *,
+        verifier: ConsentTokenVerifier,
+        knowledge: Knowledge,
+        datasets: Datasets,
+        log: AccessLog,
+        problems: ProblemWriter,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._verifier = verifier
+        self._knowledge = knowledge
+        self._datasets = datasets
+        self._log = log
+        self._problems = problems
+        self._clock = clock
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request whose path starts with :data:`exchange.identify.PATH`."""
+        reply = await self._bounded(scope)
+        await reply.send(send)
+
+    async def _bounded(self, scope: Scope) -> Reply:
+        if scope["method"] != "GET":
+            return self._problem(scope, AccordError("method_not_allowed", allowed="GET"), str(uuid4()))
+        if self._in_flight >= MAX_IN_FLIGHT:
+            return self._problem(scope, AccordError("overloaded", retry_in=1), str(uuid4()))
+        self._in_flight += 1
+        try:
+            return await self._exchange(scope)
+        finally:
+            self._in_flight -= 1
+
+    async def _exchange(self, scope: Scope) -> Reply:
+        began = self._clock()
+        asked, token = Asked(str(uuid4())), None
+        try:
+            # 1. identify
+            asked = identify(scope, asked.request_id, self._datasets)
+            dataset = self._sound(asked)
+            # 2. verify
+            token = self._verifier.verify(asked.token, now=began)
+            self._check_standing(token)
+            # 3. decide
+            permit = self._permit(asked, token, began)
+            # 4. fetch
+            answer = await self._fetch(dataset, asked, token, permit)
+            # 5. mask
+            data = apply_mask(compile_mask(permit.fields), answer.record)
+        except AccordError as error:
+            return await self._refuse(scope, asked, token, error, began=began)
+        except Exception as error:  # noqa: BLE001  # the last line of defence: an entry, a problem, no data
+            log_defect(error, asked.request_id)
+            return await self._refuse(scope, asked, token, AccordError("internal_error"), began=began)
+        # 6. log
+        entry = journal.access(asked, token, permit, dataset.manifest.holder, now=self._clock(), began=began)
+        try:
+            receipt = await self._append(entry)
+        except AccordError as unlogged:
+            return self._problem(scope, unlogged, asked.request_id)
+        if receipt.refused is not None:
+            # The commit itself wrote the refusal: a withdrawal or another use came first.
+            return self._problem(scope, AccordError(_LOG_REFUSALS[receipt.refused]), asked.request_id)
+        # 7. answer
+        return _answer(asked, data, answer, receipt, provider=dataset.manifest.holder)
+
+    def _sound(self, asked: Asked) -> Dataset:
+        if asked.fault is not None:
+            raise AccordError(asked.fault.slug, **asked.fault.facts)
+        dataset = self._datasets.get(asked.dataset)
+        if dataset is None:
+            raise AccordError("dataset_unknown")
+        return dataset
+
+    def _check_standing(self, token: ConsentToken) -> None:
+        status = self._knowledge.status(token.status_index)
+        if status != VALID:
+            raise AccordError("grant_withdrawn" if status == WITHDRAWN else "grant_suspended")
+
+    def _permit(self, asked: Asked, token: ConsentToken, now: float) -> Permit:
+        decision = decide(asked, token, self._knowledge.registry, now=int(now))
+        if isinstance(decision, Refusal):
+            raise AccordError(decision.slug, **decision.facts)
+        return decision
+
+    async def _fetch(self, dataset: Dataset, asked: Asked, token: ConsentToken, permit: Permit) -> Answer:
+        return await dataset.fetch(
+            Query(
+                dataset=asked.dataset,
+                recipient=permit.detail.recipient,
+                request_id=asked.request_id,
+                identity=token.identity,
+            )
+        )
+
+    async def _refuse(
+        self, scope: Scope, asked: Asked, token: ConsentToken | None, error: AccordError, *, began: float
+    ) -> Reply:
+        entry = journal.refusal(asked, token, error, now=self._clock(), began=began)
+        try:
+            await self._append(entry)
+        except AccordError as unlogged:
+            return self._problem(scope, unlogged, asked.request_id)
+        return self._problem(scope, error, asked.request_id)
+
+    async def _append(self, entry: Append) -> Receipt:
+        try:
+            return await self._log.append(entry)
+        except LogError:
+            raise AccordError("log_unavailable", retry_in=5) from None
+
+    def _problem(self, scope: Scope, error: AccordError, request_id: str) -> Reply:
+        return self._problems.reply(error, request_id=request_id, language=language(scope["headers"]))
+
+
+def _answer(asked: Asked, data: dict[str, object], answer: Answer, receipt: Receipt, *, provider: str) -> Reply:
+    body = {
+        "data": data,
+        "meta": {
+            "access_id": asked.request_id,
+            "index": receipt.index,
+            "receipt": receipt.proof,
+            "provider": provider,
+            "retrieved_at": answer.retrieved_at,
+        },
+    }
+    return Reply(200, _HEADERS, orjson.dumps(body))

@@ -1,0 +1,75 @@
+"""Step 1 of an exchange: bound and parse the request. Pure; raises nothing.
+
+Only names that the catalogue knows are kept, so that nothing a caller typed reaches the log or an answer.
+"""
+
+from collections.abc import Iterable
+from urllib.parse import parse_qsl
+
+from exchange.asgi import Header, Scope
+from exchange.consent_token import MAX_TOKEN_BYTES
+from exchange.model import Asked, Refusal
+from openapi.problem import Language
+from providers.registry import Dataset, Datasets
+
+PATH = "/v1/data/"
+MAX_QUERY_BYTES = 4_096
+MAX_FIELDS = 100
+
+_SCHEME = b"bearer "
+
+
+def identify(scope: Scope, request_id: str, datasets: Datasets) -> Asked:
+    """What is asked, with ``fault`` set when the request itself is wrong."""
+    dataset = datasets.get(scope["path"].removeprefix(PATH))
+    if dataset is None:
+        return Asked(request_id, fault=Refusal("dataset_unknown", {}))
+    name = dataset.manifest.dataset
+    token = _bearer(scope["headers"])
+    if isinstance(token, Refusal):
+        return Asked(request_id, name, fault=token)
+    fields = _fields(scope["query_string"], dataset)
+    if isinstance(fields, Refusal):
+        return Asked(request_id, name, token=token, fault=fields)
+    return Asked(request_id, name, fields, token)
+
+
+def language(headers: Iterable[Header]) -> Language:
+    """The language the caller reads first: French or, failing that, English."""
+    for name, value in headers:
+        if name == b"accept-language":
+            return "fr" if value.lstrip()[:2].lower() == b"fr" else "en"
+    return "en"
+
+
+def _bearer(headers: Iterable[Header]) -> bytes | Refusal:
+    values = [value for name, value in headers if name == b"authorization"]
+    if not values:
+        return Refusal("token_missing", {})
+    if len(values) > 1 or values[0][:7].lower() != _SCHEME:
+        return Refusal("token_malformed", {})
+    token = values[0][7:].strip()
+    if not token or len(token) > MAX_TOKEN_BYTES:
+        return Refusal("token_malformed", {})
+    return token
+
+
+def _fields(query: bytes, dataset: Dataset) -> tuple[str, ...] | Refusal:
+    if not query:
+        return ()
+    if len(query) > MAX_QUERY_BYTES:
+        return _malformed("query", f"at most {MAX_QUERY_BYTES} bytes")
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, strict_parsing=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        return _malformed("query", "name=value pairs, percent-encoded")
+    if [name for name, _ in pairs] != ["fields"]:
+        return _malformed("query", "the parameter 'fields' alone, once")
+    names = tuple(dict.fromkeys(pairs[0][1].split(",")))
+    if not all(name in dataset.manifest.fields for name in names):
+        return Refusal("field_unknown", {})
+    return names
+
+
+def _malformed(field: str, expected: str) -> Refusal:
+    return Refusal("request_malformed", {"field": field, "expected": expected})

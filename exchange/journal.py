@@ -1,0 +1,110 @@
+"""Every event that is logged, in one place: read this file to know what the log holds.
+
+Each function turns an event into an :class:`Append`. The skeleton is public to auditors; the detail is sealed and
+erasable. Neither ever holds a name, a value, a token or a clear parameter.
+"""
+
+from datetime import UTC, datetime
+
+from audit.model import Append, DetailValue, EntryValue
+from consent.ports import ConsentEvent
+from exchange.model import Asked, ConsentToken, Permit
+from openapi.problem import AccordError
+from providers.errors import ProviderError
+
+VERSION = 1
+
+
+def access(asked: Asked, token: ConsentToken, permit: Permit, provider: str, *, now: float, began: float) -> Append:
+    """Data is about to leave: durable first, and only while the grant is open.
+
+    A ``once`` grant is spent by the same commit, so that a hundred simultaneous requests yield one answer.
+    """
+    detail = permit.detail
+    skeleton: dict[str, EntryValue] = {
+        "v": VERSION,
+        "kind": "access",
+        "time": rfc3339(now),
+        "request_id": asked.request_id,
+        "dataset": asked.dataset,
+        "fields": list(permit.fields),
+        "recipient": detail.recipient,
+        "client": token.client_id,
+        "purpose": detail.purpose,
+        "legal_basis": permit.habilitation.legal_basis,
+        "provider": provider,
+        "outcome": "ok",
+    }
+    return Append(
+        skeleton,
+        {**_about(token, now, began), "habilitation": permit.habilitation.id},
+        spends=(f"once:{token.grant_id}",) if detail.access == "once" else (),
+        requires=(f"grant:{token.grant_id}",),
+    )
+
+
+def refusal(asked: Asked, token: ConsentToken | None, error: AccordError, *, now: float, began: float) -> Append:
+    """No data leaves: a ``refusal`` is ours, a ``failure`` a holder's or a defect of ours.
+
+    An unknown dataset or field is not repeated: only names of the catalogue reach the log.
+    """
+    failed = isinstance(error, ProviderError) or error.slug == "internal_error"
+    skeleton: dict[str, EntryValue] = {
+        "v": VERSION,
+        "kind": "failure" if failed else "refusal",
+        "time": rfc3339(now),
+        "request_id": asked.request_id,
+        "outcome": error.slug,
+    }
+    if asked.dataset:
+        skeleton["dataset"] = asked.dataset
+    if asked.fields:
+        skeleton["fields"] = list(asked.fields)
+    if isinstance(error, ProviderError):
+        skeleton["provider"] = error.provider
+    if token is None:
+        return Append(skeleton, {"duration_ms": _elapsed(now, began)})
+    skeleton["client"] = token.client_id
+    if (detail := token.details.get(asked.dataset)) is not None:
+        skeleton["recipient"] = detail.recipient
+        skeleton["purpose"] = detail.purpose
+    return Append(skeleton, _about(token, now, began))
+
+
+def consent_event(event: ConsentEvent, *, request_id: str, now: float) -> Append:
+    """A grant was given, refused or withdrawn. A withdrawal closes the grant for every gateway at once."""
+    datasets = sorted({detail.dataset for detail in event.details})
+    skeleton: dict[str, EntryValue] = {
+        "v": VERSION,
+        "kind": event.kind,
+        "time": rfc3339(now),
+        "request_id": request_id,
+        "dataset": ",".join(datasets),
+        "fields": sorted({field for detail in event.details for field in detail.fields}),
+        "recipient": event.recipient,
+        "client": event.client_id,
+        "purpose": ",".join(sorted({detail.purpose for detail in event.details})),
+        "legal_basis": event.legal_basis,
+        "outcome": "ok",
+    }
+    sealed: dict[str, DetailValue] = {"citizen": event.citizen, "grant_id": event.grant_id, "acr": event.acr}
+    closes = (f"grant:{event.grant_id}",) if event.kind == "grant.withdrawn" else ()
+    return Append(skeleton, sealed, closes=closes)
+
+
+def rfc3339(now: float) -> str:
+    """UTC with milliseconds (RFC 3339)."""
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def _about(token: ConsentToken, now: float, began: float) -> dict[str, DetailValue]:
+    return {
+        "citizen": token.citizen,
+        "grant_id": token.grant_id,
+        "acr": token.acr,
+        "duration_ms": _elapsed(now, began),
+    }
+
+
+def _elapsed(now: float, began: float) -> int:
+    return max(0, round((now - began) * 1000))

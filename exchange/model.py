@@ -1,0 +1,87 @@
+"""What the gateway decides on: plain values, no I/O. Times are Unix seconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from consent.model import Client, Detail
+from openapi.fields import PivotIdentity, Siret
+from openapi.problem import Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Habilitation:
+    """What one organisation may ask for in one dataset, for which purposes, from when until when."""
+
+    id: str
+    organisation: Siret
+    clients: frozenset[str]
+    """The applications it covers; empty means every application of the organisation."""
+    dataset: str
+    fields: frozenset[str]
+    purposes: Mapping[str, Mapping[str, str]]
+    """Purpose code -> its words by language."""
+    legal_basis: str
+    valid_from: int
+    valid_until: int
+    """First second after its end."""
+    datapass: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The registry as a gateway holds it in memory; a load of the file makes a new one."""
+
+    version: int
+    organisations: Mapping[Siret, str]
+    clients: Mapping[str, Client]
+    habilitations: Mapping[tuple[Siret, str], tuple[Habilitation, ...]] = field(default_factory=dict)
+    """By organisation and dataset."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentToken:
+    """A consent token that was verified: its claims, and the identity that only gateways can open."""
+
+    client_id: str
+    grant_id: str
+    acr: str
+    status_index: int
+    details: Mapping[str, Detail]
+    """By dataset."""
+    citizen: str
+    """The log's pseudonym."""
+    identity: PivotIdentity
+
+    def __repr__(self) -> str:
+        return f"ConsentToken({self.grant_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The exchange may not go on; ``slug`` names the reason in the registry of problems."""
+
+    slug: str
+    facts: Mapping[str, Fact]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request as it came in, bounded and parsed. Holds only names that the catalogue knows."""
+
+    request_id: str
+    dataset: str = ""
+    """Empty: unknown."""
+    fields: tuple[str, ...] = ()
+    """Empty: every field that was consented."""
+    token: bytes = field(default=b"", repr=False)
+    fault: Refusal | None = None
+    """What is wrong with the request itself, found before anything was checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The exchange may go on, with these fields."""
+
+    fields: tuple[str, ...]
+    detail: Detail
+    habilitation: Habilitation

@@ -1,0 +1,197 @@
+"""Reading the registry file: TOML in, a checked registry out, or every error named by line or key at once. Pure.
+
+The file is the whole truth about who may ask for what: what it no longer names is gone after the next load.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from openapi.fields import siret
+from providers.registry import Datasets
+
+MAX_FILE_BYTES = 10_000_000
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+_PRIVATE_JWK_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k"}
+
+
+class RegistryFileError(Exception):
+    """The file cannot be loaded; ``errors`` has one line for each fault, each naming its line or key."""
+
+    def __init__(self, errors: Iterable[str]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(self.errors))
+
+
+def _redirect_uri(uri: str) -> str:
+    parts = urlsplit(uri)
+    secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    if not secure or not parts.hostname or parts.fragment or "*" in uri:
+        raise ValueError("an exact https:// URL without fragment (http:// for localhost only)")
+    return uri
+
+
+def _public_jwks(jwks: dict[str, Any]) -> dict[str, Any]:
+    keys = jwks.get("keys")
+    if not isinstance(keys, list) or not keys or not all(isinstance(key, dict) and "kty" in key for key in keys):
+        raise ValueError("a JWK Set: {keys = [...]} with at least one public key")
+    if any(key.keys() & _PRIVATE_JWK_MEMBERS for key in keys):
+        raise ValueError("public keys only: this one holds a private or symmetric key, which must now be replaced")
+    return jwks
+
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Label = Annotated[str, Field(min_length=1, max_length=200)]
+SiretText = Annotated[str, AfterValidator(lambda value: str(siret(value)))]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Organisation(_Strict):
+    """``[[organisation]]``."""
+
+    siret: SiretText
+    name: Label
+
+
+class Application(_Strict):
+    """``[[client]]``. How its tokens are bound must be said: there is no silent default."""
+
+    client_id: Identifier
+    name: Label
+    organisation: SiretText
+    redirect_uris: list[Annotated[str, AfterValidator(_redirect_uri)]] = Field(min_length=1, max_length=20)
+    jwks: Annotated[dict[str, Any], AfterValidator(_public_jwks)]
+    sender_constraint: Literal["none"]
+
+
+class Purpose(_Strict):
+    """A purpose in the words a citizen reads."""
+
+    code: Identifier
+    fr: Label
+    en: Label
+
+
+class HabilitationEntry(_Strict):
+    """``[[habilitation]]``. ``valid_until`` is its last day."""
+
+    id: Identifier
+    organisation: SiretText
+    clients: list[Identifier] = []
+    dataset: Identifier
+    fields: list[str] = Field(min_length=1, max_length=200)
+    purposes: list[Purpose] = Field(min_length=1, max_length=50)
+    legal_basis: Literal["consent", "public_task", "legal_obligation"]
+    valid_from: date
+    valid_until: date
+    datapass: str | None = Field(default=None, max_length=64)
+
+    def starts(self) -> int:
+        """First second of its first day, UTC."""
+        return _midnight(self.valid_from)
+
+    def ends(self) -> int:
+        """First second after its last day, UTC."""
+        return _midnight(self.valid_until + timedelta(days=1))
+
+
+class RegistryFile(_Strict):
+    """The whole file."""
+
+    organisation: list[Organisation] = []
+    client: list[Application] = []
+    habilitation: list[HabilitationEntry] = []
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    organisations: frozenset[str]
+    clients: Mapping[str, str]
+    datasets: Datasets
+
+
+def parse_registry(content: bytes, datasets: Datasets) -> RegistryFile:
+    """The checked file. Raises :class:`RegistryFileError` with every fault."""
+    if len(content) > MAX_FILE_BYTES:
+        raise RegistryFileError([f"the file is larger than {MAX_FILE_BYTES} bytes"])
+    try:
+        parsed = RegistryFile.model_validate(tomllib.loads(content.decode("utf-8")))
+    except UnicodeDecodeError as error:
+        raise RegistryFileError([f"byte {error.start}: not UTF-8"]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise RegistryFileError([str(error)]) from None
+    except ValidationError as error:
+        raise RegistryFileError(_explain(error)) from None
+    if faults := list(_cross_check(parsed, datasets)):
+        raise RegistryFileError(faults)
+    return parsed
+
+
+def _explain(error: ValidationError) -> list[str]:
+    return [
+        f"{_key(item['loc'])}: {item['msg'].removeprefix('Value error, ')}"
+        for item in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    """``("client", 0, "jwks")`` -> ``client[1].jwks``: entries count from one, as a reader does."""
+    text = ""
+    for part in location:
+        text += f"[{part + 1}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
+
+
+def _cross_check(file: RegistryFile, datasets: Datasets) -> Iterable[str]:
+    known = _Known(
+        frozenset(one.siret for one in file.organisation),
+        {one.client_id: one.organisation for one in file.client},
+        datasets,
+    )
+    yield from _doubles("organisation", "siret", [one.siret for one in file.organisation])
+    yield from _doubles("client", "client_id", [one.client_id for one in file.client])
+    yield from _doubles("habilitation", "id", [one.id for one in file.habilitation])
+    for number, client in enumerate(file.client, 1):
+        if client.organisation not in known.organisations:
+            yield f"client[{number}].organisation: no [[organisation]] has this siret"
+    for number, habilitation in enumerate(file.habilitation, 1):
+        for fault in _check_habilitation(habilitation, known):
+            yield f"habilitation[{number}].{fault}"
+
+
+def _check_habilitation(habilitation: HabilitationEntry, known: _Known) -> Iterable[str]:
+    if habilitation.organisation not in known.organisations:
+        yield "organisation: no [[organisation]] has this siret"
+    if habilitation.valid_until < habilitation.valid_from:
+        yield "valid_until: before valid_from"
+    for number, client in enumerate(habilitation.clients, 1):
+        if known.clients.get(client) != habilitation.organisation:
+            yield f"clients[{number}]: no [[client]] of this organisation has this client_id"
+    dataset = known.datasets.get(habilitation.dataset)
+    if dataset is None:
+        yield f"dataset: unknown; one of {', '.join(known.datasets.ids())}"
+        return
+    for number, field in enumerate(habilitation.fields, 1):
+        if field not in dataset.manifest.fields:
+            yield f"fields[{number}]: {habilitation.dataset} has no field {field!r}"
+
+
+def _doubles(table: str, key: str, values: list[str]) -> Iterable[str]:
+    first: dict[str, int] = {}
+    for number, value in enumerate(values, 1):
+        if value in first:
+            yield f"{table}[{number}].{key}: already used by {table}[{first[value]}]"
+        first.setdefault(value, number)
+
+
+def _midnight(day: date) -> int:
+    return int(datetime.combine(day, time(), UTC).timestamp())

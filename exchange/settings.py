@@ -1,0 +1,154 @@
+"""The only reader of the environment.
+
+Every setting is ``ACCORD_...`` in the environment or in a ``.env`` file. A missing or wrong one refuses the start,
+with all of them named in one message and no value repeated. There is no default secret.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "ACCORD_"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class SettingsError(Exception):
+    """The environment is not fit to start with; the message names each setting and what it takes."""
+
+
+def _web_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("an https:// URL without query or fragment")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ValueError("an https:// URL (http:// is for localhost only)")
+    return url.rstrip("/")
+
+
+def _database_url(url: str) -> str:
+    if not url.startswith(("sqlite:///", "postgresql://")):
+        raise ValueError("sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME")
+    return url
+
+
+WebUrl = Annotated[str, AfterValidator(_web_url)]
+
+
+class FranceConnectSettings(BaseModel):
+    """Accord as a FranceConnect partner ('fournisseur de service')."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: WebUrl = Field(description="FranceConnect's issuer, such as https://oidc.franceconnect.gouv.fr/api/v2")
+    client_id: str = Field(min_length=1, description="the client_id FranceConnect gave")
+    client_secret: SecretStr = Field(min_length=1, description="the client_secret FranceConnect gave")
+
+
+class HolderSettings(BaseModel):
+    """How one data holder is reached."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: WebUrl = Field(description="the holder's base URL")
+    token: SecretStr = Field(min_length=1, description="the access token the holder gave")
+    timeout: float = Field(default=10.0, gt=0, le=10, description="deadline of one call, in seconds")
+
+
+class Settings(BaseSettings):
+    """Everything an Accord process is told from outside."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", env_file=".env", extra="ignore", frozen=True
+    )
+
+    issuer: WebUrl = Field(description="public URL of this deployment; https except on localhost")
+    keys_dir: Path = Field(description="directory of the keys made by 'accord keys init'")
+    franceconnect: FranceConnectSettings = Field(description="Accord as a FranceConnect partner")
+    holders: dict[str, HolderSettings] = Field(default_factory=dict, description="data holders by name")
+    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
+        default="sqlite:///accord.sqlite", description="sqlite:///PATH or postgresql://..."
+    )
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8000, ge=1, le=65535, description="port to listen on")
+    workers: int = Field(default=1, ge=1, le=64, description="worker processes")
+    feed_interval: float = Field(
+        default=0.5, gt=0, le=10, description="seconds between two readings of withdrawals and registry"
+    )
+    feed_max_age: float = Field(
+        default=5.0, gt=0, le=60, description="age in seconds at which that knowledge is too old to exchange on"
+    )
+    log_timeout: float = Field(
+        default=5.0, gt=0, le=30, description="seconds an exchange waits for its entry to be durable"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="verbosity of logs")
+
+    @model_validator(mode="after")
+    def _feed_outlives_its_interval(self) -> Self:
+        if self.feed_max_age < 2 * self.feed_interval:
+            raise ValueError("feed_max_age must be at least twice feed_interval")
+        return self
+
+    @property
+    def log_origin(self) -> str:
+        """The log's name in checkpoints (C2SP tlog-checkpoint): the issuer without its scheme."""
+        return self.issuer.split("://", 1)[1] + "/log"
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from the environment and ``.env``. Raises :class:`SettingsError` naming every wrong one."""
+    unknown = unknown_names(os.environ if environment is None else environment)
+    try:
+        settings = Settings()  # type: ignore[call-arg]  # the fields come from the environment
+    except ValidationError as error:
+        raise SettingsError(_explain(error, unknown)) from None
+    if unknown:
+        raise SettingsError("\n".join(unknown))
+    return settings
+
+
+def unknown_names(environment: Mapping[str, str]) -> list[str]:
+    """A line for each ``ACCORD_...`` name that no setting has: a misspelt setting must not pass silently."""
+    known = {name.upper() for name in Settings.model_fields}
+    given = (name.removeprefix(PREFIX) for name in sorted(environment) if name.startswith(PREFIX))
+    return [
+        f"{PREFIX}{name}: no such setting; see 'accord settings'"
+        for name in given
+        if name.split("__", 1)[0].upper() not in known and not name.startswith("SANDBOX_") and name != "REFERENCE"
+    ]
+
+
+def setting_lines() -> list[tuple[str, str, str]]:
+    """(name, default or 'required', meaning) of every setting, as documentation shows them."""
+    lines: list[tuple[str, str, str]] = []
+    for name, field in Settings.model_fields.items():
+        if name == "franceconnect":
+            lines += _nested(f"{PREFIX}FRANCECONNECT__", FranceConnectSettings)
+        elif name == "holders":
+            lines += _nested(f"{PREFIX}HOLDERS__<NAME>__", HolderSettings)
+        else:
+            default = "required" if field.is_required() else str(field.default)
+            lines.append((PREFIX + name.upper(), default, field.description or ""))
+    return lines
+
+
+def _nested(prefix: str, model: type[BaseModel]) -> list[tuple[str, str, str]]:
+    return [
+        (prefix + name.upper(), "required" if field.is_required() else str(field.default), field.description or "")
+        for name, field in model.model_fields.items()
+    ]
+
+
+def _explain(error: ValidationError, unknown: list[str]) -> str:
+    meanings = {name: meaning for name, _, meaning in setting_lines()}
+    lines = []
+    for item in error.errors(include_url=False, include_input=False, include_context=False):
+        name = PREFIX + "__".join(str(part) for part in item["loc"]).upper() if item["loc"] else "settings"
+        problem = "missing" if item["type"] == "missing" else item["msg"]
+        meaning = meanings.get(name)
+        lines.append(f"{name}: {problem}" + (f" ({meaning})" if meaning else ""))
+    return "\n".join([*lines, *unknown])

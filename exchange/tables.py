@@ -1,0 +1,61 @@
+"""The registry's tables: organisations, applications, habilitations. Replaced whole by each load of the file."""
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, MetaData
+from sqlmodel import Field, SQLModel
+
+
+class Base(SQLModel):
+    """The exchange package's own metadata."""
+
+    metadata = MetaData()
+
+
+class OrganisationRow(Base, table=True):
+    """An organisation that may receive data."""
+
+    __tablename__ = "registry_organisations"
+
+    siret: str = Field(primary_key=True, max_length=14)
+    name: str
+
+
+class ClientRow(Base, table=True):
+    """A registered application."""
+
+    __tablename__ = "registry_clients"
+
+    client_id: str = Field(primary_key=True, max_length=64)
+    name: str
+    organisation: str = Field(foreign_key="registry_organisations.siret", max_length=14)
+    redirect_uris: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    jwks: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    sender_constraint: str
+
+
+class HabilitationRow(Base, table=True):
+    """What an organisation may ask for."""
+
+    __tablename__ = "registry_habilitations"
+
+    id: str = Field(primary_key=True, max_length=64)
+    organisation: str = Field(foreign_key="registry_organisations.siret", max_length=14)
+    clients: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    dataset: str = Field(max_length=64)
+    fields: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    purposes: list[dict[str, str]] = Field(sa_column=Column(JSON, nullable=False))
+    legal_basis: str
+    valid_from: int = Field(sa_type=BigInteger)
+    valid_until: int = Field(sa_type=BigInteger)
+    datapass: str | None = None
+
+
+class RegistryVersionRow(Base, table=True):
+    """One row per load; the newest tells the gateways when to read the registry again."""
+
+    __tablename__ = "registry_versions"
+
+    version: int | None = Field(default=None, primary_key=True)
+    loaded_at: int = Field(sa_type=BigInteger)
+    sha256: str = Field(max_length=64)

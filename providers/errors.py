@@ -1,0 +1,68 @@
+"""How a holder can fail, in the words of the problem registry.
+
+::
+
+    ProviderError
+     ├─ BadInput            the holder refuses the parameters          (holder_refused_input)
+     ├─ NotIdentified       the holder cannot tell who the citizen is  (citizen_not_identified)
+     ├─ UnknownCitizen      the holder has no file for her             (citizen_unknown_to_holder)
+     ├─ NotComputable       a file exists, the value does not          (value_not_computable)
+     ├─ HolderRefused       our credentials or rights are refused      (holder_refused_access)
+     ├─ HolderBusy          the holder's limit, or ours for it         (holder_busy, retry_in)
+     ├─ HolderUnreachable   refused, reset, TLS, DNS                   (holder_unreachable, retry_in)
+     ├─ HolderTimeout       no whole answer within the deadline        (holder_timeout, retry_in)
+     ├─ HolderFailed        the holder says that it failed             (holder_failed, retry_in)
+     └─ AnswerInvalid       not the announced form, or too large       (holder_answer_invalid)
+"""
+
+from openapi.problem import AccordError, Fact
+
+
+class ProviderError(AccordError):
+    """Base: one slug per class; ``provider`` and, where it helps, ``retry_in`` (seconds) are its facts."""
+
+    code = "holder_failed"
+
+    def __init__(self, provider: str, **facts: Fact) -> None:
+        super().__init__(self.code, provider=provider, **facts)
+        self.provider = provider
+
+
+class BadInput(ProviderError):
+    code = "holder_refused_input"
+
+
+class NotIdentified(ProviderError):
+    code = "citizen_not_identified"
+
+
+class UnknownCitizen(ProviderError):
+    code = "citizen_unknown_to_holder"
+
+
+class NotComputable(ProviderError):
+    code = "value_not_computable"
+
+
+class HolderRefused(ProviderError):
+    code = "holder_refused_access"
+
+
+class HolderBusy(ProviderError):
+    code = "holder_busy"
+
+
+class HolderUnreachable(ProviderError):
+    code = "holder_unreachable"
+
+
+class HolderTimeout(ProviderError):
+    code = "holder_timeout"
+
+
+class HolderFailed(ProviderError):
+    code = "holder_failed"
+
+
+class AnswerInvalid(ProviderError):
+    code = "holder_answer_invalid"

@@ -1,0 +1,29 @@
+"""What every test may ask for."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def in_ci() -> bool:
+    """Where a missing piece is a failure, not a reason to skip."""
+    return os.environ.get("CI") == "true"
+
+
+def skip_unless_ci(reason: str) -> None:
+    """Skip with a reason on a developer's machine; fail in CI, where everything must be there."""
+    if in_ci():
+        pytest.fail(f"in CI this must run: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """The reference material: the State's contracts, fixtures and test vectors."""
+    folder = Path(os.environ.get("ACCORD_REFERENCE", REPOSITORY.parent / "shared" / "reference"))
+    if not folder.is_dir():
+        skip_unless_ci(f"no reference material at {folder}; set ACCORD_REFERENCE")
+    return folder
