@@ -32,17 +32,25 @@ class Refusal:
 class Catalogue(Protocol):
     """The datasets."""
 
-    def notice(self, dataset: str) -> DatasetNotice | None: ...
+    def notice(self, dataset: str) -> DatasetNotice | None:
+        """The dataset in words; ``None`` when it is not offered."""
+        ...
 
 
 class Registry(Protocol):
     """The registered applications and what their organisations may ask for."""
 
-    def client(self, client_id: str) -> Client | None: ...
+    def client(self, client_id: str) -> Client | None:
+        """The registered application."""
+        ...
 
-    def decide(self, client: Client, detail: Detail, *, now: int) -> Permit | Refusal: ...
+    def decide(self, client: Client, detail: Detail, *, now: int) -> Permit | Refusal:
+        """Whether a citizen may be asked for this."""
+        ...
 
-    def organisation_name(self, siret: Siret) -> str | None: ...
+    def organisation_name(self, siret: Siret) -> str | None:
+        """The organisation's name."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +98,9 @@ class AccessView:
 class Accesses(Protocol):
     """A citizen's accesses, newest first."""
 
-    def of(self, citizen: str, *, before: int | None = None, limit: int = 50) -> Sequence[AccessView]: ...
+    def of(self, citizen: str, *, before: int | None = None, limit: int = 50) -> Sequence[AccessView]:
+        """Those with an index below ``before``, at most ``limit``."""
+        ...
 
     def proof(self, citizen: str, index: int) -> bytes | None:
         """A JSON file with the entry, its opening and a C2SP ``tlog-proof``; ``None`` if it is not hers."""
@@ -100,4 +110,6 @@ class Accesses(Protocol):
 class GrantFeed(Protocol):
     """Told at once of a withdrawal in this process; other processes learn of it by their own feed."""
 
-    def withdrawn(self, status_index: int) -> None: ...
+    def withdrawn(self, status_index: int) -> None:
+        """The grant with this status index has ended."""
+        ...

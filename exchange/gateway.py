@@ -18,9 +18,10 @@ from typing import Protocol
 from uuid import uuid4
 
 import orjson
+from consent.status import VALID, WITHDRAWN
+from providers.registry import Dataset, Datasets
 
 from audit.model import ALREADY_SPENT, GRANT_CLOSED, Append, LogError, Receipt
-from consent.status import VALID, WITHDRAWN
 from exchange import journal
 from exchange.asgi import Receive, Reply, Scope, Send
 from exchange.consent_token import ConsentTokenVerifier
@@ -32,7 +33,6 @@ from exchange.model import Asked, ConsentToken, Permit, Refusal, Registry
 from exchange.policy import decide
 from openapi.problem import AccordError
 from providers.port import Answer, Query
-from providers.registry import Dataset, Datasets
 
 MAX_IN_FLIGHT = 1_024
 """Exchanges a process carries at once; beyond it a caller is told to come back rather than queued."""
@@ -83,7 +83,7 @@ class Gateway:
         self._clock = clock
         self._in_flight = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Serve one HTTP request whose path starts with :data:`exchange.identify.PATH`."""
         reply = await self._bounded(scope)
         await reply.send(send)

@@ -25,7 +25,7 @@ def apply_mask(mask: Mask, record: Mapping[str, object]) -> dict[str, object]:
     return {key: _reduce(inner, record[key]) for key, inner in mask.items() if key in record}
 
 
-def _reduce(mask: Mask | None, value: object) -> object:
+def _reduce(mask: "Mask | None", value: object) -> object:
     if mask is None or value is None:
         return value
     if isinstance(value, Mapping):

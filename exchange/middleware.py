@@ -16,7 +16,7 @@ _HEADERS = (
 )
 
 
-class _TooLarge(Exception):  # noqa: N818  # never leaves this file
+class _TooLarge(Exception):  # never leaves this file
     pass
 
 

@@ -17,6 +17,7 @@ CogCode = NewType("CogCode", str)
 Gender: TypeAlias = Literal["male", "female"]
 
 FRANCE = CogCode("99100")
+SIRET_DIGITS = 14
 NAME_LENGTH = 100
 GIVEN_NAMES = 10
 
@@ -35,7 +36,7 @@ class InvalidValue(ValueError):
 
 def siret(value: object, *, field: str = "siret") -> Siret:
     """A SIRET: 14 digits with a valid Luhn key (La Poste's exception included)."""
-    if not isinstance(value, str) or len(value) != 14 or not value.isascii():
+    if not isinstance(value, str) or len(value) != SIRET_DIGITS or not value.isascii():
         raise InvalidValue(field, "a SIRET of 14 digits")
     try:
         stdnum_siret.validate(value)

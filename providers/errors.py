@@ -29,40 +29,60 @@ class ProviderError(AccordError):
 
 
 class BadInput(ProviderError):
+    """The holder refuses the parameters."""
+
     code = "holder_refused_input"
 
 
 class NotIdentified(ProviderError):
+    """The holder cannot tell who the citizen is."""
+
     code = "citizen_not_identified"
 
 
 class UnknownCitizen(ProviderError):
+    """The holder has no file for the citizen."""
+
     code = "citizen_unknown_to_holder"
 
 
 class NotComputable(ProviderError):
+    """A file exists, the value does not: never to be read as 0."""
+
     code = "value_not_computable"
 
 
 class HolderRefused(ProviderError):
+    """The holder refuses our credentials or rights."""
+
     code = "holder_refused_access"
 
 
 class HolderBusy(ProviderError):
+    """The holder's limit, or ours for it, is reached."""
+
     code = "holder_busy"
 
 
 class HolderUnreachable(ProviderError):
+    """No connection: refused, reset, TLS, DNS."""
+
     code = "holder_unreachable"
 
 
 class HolderTimeout(ProviderError):
+    """No whole answer within the deadline."""
+
     code = "holder_timeout"
 
 
 class HolderFailed(ProviderError):
+    """The holder says that it failed."""
+
     code = "holder_failed"
 
 
 class AnswerInvalid(ProviderError):
+    """The answer has not the announced form, or is too large."""
+
     code = "holder_answer_invalid"

@@ -1,5 +1,7 @@
-"""The port between a dataset's adapter and the rest: an adapter turns a :class:`Query` into a request value,
-awaits ``send`` and reads the reply into an :class:`Answer`. It does no I/O and knows no HTTP client.
+"""The port between a dataset's adapter and the rest.
+
+An adapter turns a :class:`Query` into a request value, awaits ``send`` and reads the reply into an
+:class:`Answer`. It does no I/O and knows no HTTP client.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -54,4 +56,6 @@ Send: TypeAlias = Callable[[HolderRequest], Awaitable[HolderReply]]
 class Adapter(Protocol):
     """How one dataset is asked. Raises only :class:`providers.errors.ProviderError`."""
 
-    async def fetch(self, query: Query, send: Send) -> Answer: ...
+    async def fetch(self, query: Query, send: Send) -> Answer:
+        """The holder's answer to one question."""
+        ...

@@ -1,0 +1,1 @@
+"""What citizens read: the consent screen, their authorisations, their accesses. Server-rendered, no script."""

@@ -1,0 +1,5 @@
+"""``python -m exchange`` is ``accord``."""
+
+from exchange.cli import app
+
+app(prog_name="accord")

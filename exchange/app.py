@@ -1,0 +1,165 @@
+"""Where concrete things meet: settings in, one ASGI application out. Nothing here decides.
+
+The exchange stands in front of the framework: a request under ``/v1/data/`` never enters it (design section 3).
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib import metadata
+
+from audit.log import Log
+from audit.query import Queries
+from audit.store import open_store
+from consent.config import ConsentConfig, FranceConnectConfig
+from consent.desk import Desk
+from consent.store import ConsentStore
+from fastapi import FastAPI
+from providers.config import HolderConfig
+from providers.registry import Datasets
+from sqlalchemy import Engine
+
+from consent import errors as oauth_errors
+from consent import routes as oauth_routes
+from consent.pages import routes as page_routes
+from exchange import errors, health, routes
+from exchange.asgi import AsgiApp, Receive, Scope, Send
+from exchange.bridge import HabilitationRegistry, LogAccesses, LogJournal, ManifestCatalogue
+from exchange.consent_token import ConsentTokenVerifier
+from exchange.database import open_engine
+from exchange.errors import ProblemWriter
+from exchange.feed import Feed
+from exchange.gateway import Gateway
+from exchange.identify import PATH
+from exchange.keyring import Keyring, load_keyring
+from exchange.logs import configure_logs
+from exchange.middleware import Surroundings
+from exchange.registry import RegistryStore
+from exchange.settings import Settings, load_settings
+from providers import registry as providers
+
+
+class Accord:
+    """One process of a deployment: an ASGI application and the resources it holds."""
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.time) -> None:
+        keyring = load_keyring(settings.keys_dir)
+        self.engine: Engine = open_engine(settings.database_url)
+        self.datasets: Datasets = providers.load(holder_configs(settings))
+        store = open_store(settings.database_url)
+        self.log = Log.open(store, keyring.log, origin=settings.log_origin, timeout=settings.log_timeout)
+        self.grants = ConsentStore(self.engine)
+        self.feed = Feed(
+            registry=RegistryStore(self.engine),
+            grants=self.grants,
+            interval=settings.feed_interval,
+            max_age=settings.feed_max_age,
+        )
+        problems = ProblemWriter(settings.issuer)
+        self.framework = self._framework(settings, keyring, Queries(store), problems, clock)
+        self._surrounded = Surroundings(self.framework, problems=problems)
+        self._gateway = Gateway(
+            verifier=ConsentTokenVerifier(
+                issuer=settings.issuer,
+                audience=settings.issuer,
+                keys={key.kid: key.private.public_key() for key in keyring.tokens.signing},
+                sealing_keys=keyring.sealing.keys,
+            ),
+            knowledge=self.feed,
+            datasets=self.datasets,
+            log=self.log,
+            problems=problems,
+            clock=clock,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Exchanges take the short way, everything else the framework's."""
+        if scope["type"] == "http" and scope["path"].startswith(PATH):
+            await self._gateway(scope, receive, send)
+        else:
+            await self._surrounded(scope, receive, send)
+
+    def close(self) -> None:
+        """Let go of threads and connections."""
+        self.feed.close()
+        self.log.close()
+        self.engine.dispose()
+
+    def _framework(
+        self,
+        settings: Settings,
+        keyring: Keyring,
+        queries: Queries,
+        problems: ProblemWriter,
+        clock: Callable[[], float],
+    ) -> FastAPI:
+        config = consent_config(settings, keyring)
+        catalogue, registry = ManifestCatalogue(self.datasets), HabilitationRegistry(self.feed)
+        accesses = LogAccesses(queries)
+        desk = Desk(
+            config,
+            store=self.grants,
+            registry=registry,
+            catalogue=catalogue,
+            journal=LogJournal(self.log, clock=clock),
+            feed=self.feed,
+            clock=clock,
+        )
+        app = FastAPI(
+            title="Accord",
+            version=metadata.version("accord"),
+            docs_url=None,
+            redoc_url=None,
+            openapi_url=None,
+            lifespan=self._lifespan,
+        )
+        errors.install(app, problems)
+        oauth_errors.install(app)
+        app.include_router(oauth_routes.router(config, desk=desk, registry=registry, clock=clock))
+        app.include_router(
+            page_routes.router(
+                config, desk=desk, catalogue=catalogue, registry=registry, accesses=accesses, clock=clock
+            )
+        )
+        app.include_router(routes.router(self.datasets))
+        app.include_router(health.router({"feed": lambda: self.feed.is_fresh, "log": lambda: self.log.is_open}))
+        return app
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        self.feed.start()
+        await self.datasets.start()
+        try:
+            yield
+        finally:
+            await self.datasets.close()
+            self.close()
+
+
+def consent_config(settings: Settings, keyring: Keyring) -> ConsentConfig:
+    """Consent's part of the settings and keys. The issuer is the audience: one deployment, one resource server."""
+    given = settings.franceconnect
+    return ConsentConfig(
+        issuer=settings.issuer,
+        audience=settings.issuer,
+        franceconnect=FranceConnectConfig(given.issuer, given.client_id, given.client_secret.get_secret_value()),
+        token_keys=keyring.tokens,
+        sealing_keys=keyring.sealing,
+        session_key=keyring.session,
+        pseudonym_key=keyring.pseudonym,
+    )
+
+
+def holder_configs(settings: Settings) -> dict[str, HolderConfig]:
+    """The holders' part of the settings."""
+    return {
+        name: HolderConfig(base_url=one.url, token=one.token.get_secret_value(), timeout=one.timeout)
+        for name, one in settings.holders.items()
+    }
+
+
+def create_app() -> AsgiApp:
+    """The application of a worker process, from the environment."""
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    return Accord(settings)

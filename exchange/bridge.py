@@ -1,0 +1,141 @@
+"""What fills consent's ports: the manifests, the registry in memory, the log. Thin: no decision is taken here."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+from uuid import uuid4
+
+from audit.log import Log
+from audit.query import AccessRecord, Queries
+from providers.registry import Datasets
+
+from audit.model import LogError
+from consent.model import Client, DatasetNotice, Detail, FieldNotice
+from consent.ports import AccessView, ConsentEvent, Permit, Refusal
+from exchange import journal
+from exchange.feed import Feed
+from exchange.model import Refusal as PolicyRefusal
+from exchange.policy import habilitation_for
+from openapi.fields import Siret
+from openapi.problem import AccordError
+
+_Read = TypeVar("_Read")
+
+
+class ManifestCatalogue:
+    """``consent.ports.Catalogue`` from the manifests of the datasets offered here."""
+
+    def __init__(self, datasets: Datasets) -> None:
+        self._notices = {name: _notice(datasets, name) for name in datasets.ids()}
+
+    def notice(self, dataset: str) -> DatasetNotice | None:
+        """The dataset in words; ``None`` when it is not offered."""
+        return self._notices.get(dataset)
+
+
+class HabilitationRegistry:
+    """``consent.ports.Registry`` from the registry in memory, under the same policy as an exchange."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+
+    def client(self, client_id: str) -> Client | None:
+        """The registered application."""
+        return self._feed.registry.clients.get(client_id)
+
+    def decide(self, client: Client, detail: Detail, *, now: int) -> Permit | Refusal:
+        """Whether a citizen may be asked for this."""
+        found = habilitation_for(self._feed.registry, client.client_id, detail, now=now)
+        if isinstance(found, PolicyRefusal):
+            return Refusal(found.slug, found.facts)
+        beyond = tuple(sorted(set(detail.fields) - found.fields))
+        if beyond:
+            return Refusal("field_not_habilitated", {"fields": beyond})
+        return Permit(found.purposes[detail.purpose], found.legal_basis, found.valid_until)
+
+    def organisation_name(self, siret: Siret) -> str | None:
+        """The organisation's name."""
+        return self._feed.registry.organisations.get(siret)
+
+
+class LogJournal:
+    """``consent.ports.Journal``: durable on return."""
+
+    def __init__(self, log: Log, *, clock: Callable[[], float] = time.time) -> None:
+        self._log = log
+        self._clock = clock
+
+    def record(self, event: ConsentEvent) -> int:
+        """Append the event. Raises ``AccordError('log_unavailable')``."""
+        entry = journal.consent_event(event, request_id=str(uuid4()), now=self._clock())
+        return _logged(lambda: self._log.append_blocking(entry)).index
+
+
+class LogAccesses:
+    """``consent.ports.Accesses`` from the log."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+
+    def of(self, citizen: str, *, before: int | None = None, limit: int = 50) -> Sequence[AccessView]:
+        """The citizen's accesses, newest first."""
+        return [_view(one) for one in _logged(lambda: self._queries.accesses_of(citizen, before=before, limit=limit))]
+
+    def proof(self, citizen: str, index: int) -> bytes | None:
+        """The proof file of one access, if it is hers and its detail was not erased."""
+        entry = _logged(lambda: self._queries.entry(index))
+        if entry is None or entry.detail is None or entry.salt is None:
+            return None
+        if json.loads(entry.detail).get("citizen") != citizen:
+            return None
+        proof = _logged(lambda: self._queries.proof(index))
+        file = {
+            "entry": entry.leaf.decode(),
+            "salt": entry.salt.hex(),
+            "detail": entry.detail.decode(),
+            "proof": proof,
+        }
+        return json.dumps(file, ensure_ascii=False, indent=2).encode()
+
+
+def _logged(read: Callable[[], _Read]) -> _Read:
+    try:
+        return read()
+    except LogError:
+        raise AccordError("log_unavailable", retry_in=5) from None
+
+
+def _notice(datasets: Datasets, name: str) -> DatasetNotice:
+    dataset = datasets.get(name)
+    if dataset is None:
+        raise KeyError(name)
+    manifest = dataset.manifest
+    return DatasetNotice(
+        dataset=name,
+        title=manifest.title,
+        holder=manifest.provider,
+        fields={path: FieldNotice(path, field.label) for path, field in manifest.fields.items()},
+        legal_basis=manifest.legal_basis,
+    )
+
+
+def _view(record: AccessRecord) -> AccessView:
+    skeleton, detail = record.skeleton, record.detail
+    return AccessView(
+        index=record.index,
+        access_id=str(skeleton.get("request_id", "")),
+        time=str(skeleton.get("time", "")),
+        dataset=str(skeleton.get("dataset", "")),
+        fields=[str(name) for name in _list(skeleton.get("fields"))],
+        recipient=str(skeleton.get("recipient", "")),
+        client_id=str(skeleton.get("client", "")),
+        purpose=str(skeleton.get("purpose", "")),
+        legal_basis=str(skeleton.get("legal_basis", "")),
+        outcome=str(skeleton.get("outcome", "")),
+        grant_id=str(detail.get("grant_id", "")),
+    )
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,222 @@
+"""The command ``accord``: everything an operator does, each command with its exit code.
+
+Exit codes: 0 done; 1 the thing checked is wrong; 2 the command or the settings are wrong.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from exchange.settings import Settings, SettingsError, load_settings, setting_lines
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""[bold]Accord[/bold] exchanges citizens' data between administrations with the citizen's authorisation.
+
+    A first deployment: set ACCORD_... ([bold]accord settings[/bold] lists them), then
+    [bold]accord keys init[/bold], [bold]accord db migrate[/bold], [bold]accord registry load FILE[/bold] and
+    [bold]accord serve[/bold]. To see it work first, without any setting: [bold]accord demo[/bold].
+
+    Settings come from the environment and from a file [bold].env[/bold] in the working directory.""",
+    epilog="Exit codes: 0 done; 1 what was checked is wrong; 2 the command or the settings are wrong.",
+)
+registry_app = typer.Typer(
+    no_args_is_help=True, help="Who may ask for what: organisations, applications, habilitations."
+)
+keys_app = typer.Typer(no_args_is_help=True, help="The keys of this deployment.")
+db_app = typer.Typer(no_args_is_help=True, help="The database.")
+audit_app = typer.Typer(no_args_is_help=True, help="The append-only log.")
+app.add_typer(registry_app, name="registry")
+app.add_typer(keys_app, name="keys")
+app.add_typer(db_app, name="db")
+app.add_typer(audit_app, name="audit")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def serve() -> None:
+    """Serve the gateway, the OAuth endpoints and the citizens' pages.
+
+    Refuses to start without keys, with pending migrations, or when the log contradicts itself. A worker that dies
+    is started again.
+    """
+    from exchange.server import ServeRefused
+    from exchange.server import serve as run
+
+    settings = _settings()
+    with _explained(ServeRefused):
+        run(settings)
+
+
+@app.command()
+def demo(
+    *,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Walk the whole path without a browser, then stop.")
+    ] = False,
+    fixtures: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, file_okay=False, help="Serve the families of this folder, in API Particulier's fixture format."
+        ),
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Accord.")] = 8000,
+    sandbox_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the sandbox.")] = 8001,
+    folder: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Where to keep the demo's world; default: a temporary folder.")
+    ] = None,
+) -> None:
+    """See Accord work: a town's portal asks for a quotient familial, all on this machine.
+
+    Starts Accord and a sandbox that stands in for FranceConnect, API Particulier and a town's portal.
+    """
+    # The one place that knows the sandbox, and only when it is asked for.
+    from sandbox.demo import run_demo
+
+    code = run_demo(
+        headless=headless, fixtures=fixtures, port=port, sandbox_port=sandbox_port, folder=folder, console=out
+    )
+    raise typer.Exit(code)
+
+
+@registry_app.command("load")
+def registry_load(file: Annotated[Path, typer.Argument(help="The registry, in TOML.", dir_okay=False)]) -> None:
+    """Load FILE in the place of what was loaded before; running gateways follow within a second.
+
+    Every error is named by line or key and nothing is loaded unless the whole file is right.
+    """
+    from exchange.registry_file import RegistryFileError
+    from exchange.registry_load import load_file
+
+    settings = _settings()
+    try:
+        loaded = load_file(settings, file)
+    except RegistryFileError as error:
+        err.print(f"{file}: nothing was loaded", style="bold red")
+        for line in error.errors:
+            err.print(f"  {line}", markup=False)
+        raise typer.Exit(1) from None
+    out.print(loaded)
+
+
+@keys_app.command("init")
+def keys_init() -> None:
+    """Make every key that is missing. An existing key is never replaced."""
+    from exchange.keyring import make_keyring
+
+    settings = _settings()
+    made = make_keyring(settings.keys_dir, log_origin=settings.log_origin)
+    out.print(f"{settings.keys_dir}: made {', '.join(made)}" if made else f"{settings.keys_dir}: every key was there")
+
+
+@keys_app.command("show")
+def keys_show() -> None:
+    """Show the public halves: the log's verifier key and the ids of the other keys."""
+    from exchange.keyring import KeyringError, load_keyring
+
+    settings = _settings()
+    with _explained(KeyringError):
+        keyring = load_keyring(settings.keys_dir)
+    out.print(f"log       {keyring.log.vkey}", markup=False)
+    out.print(f"tokens    {', '.join(key.kid for key in keyring.tokens.signing)}", markup=False)
+    out.print(f"identity  {', '.join(keyring.sealing.keys)}", markup=False)
+
+
+@db_app.command("migrate")
+def db_migrate() -> None:
+    """Bring the tables to the newest version. Safe to run twice, and from two places at once."""
+    from exchange.database import migrate
+
+    migrate(_settings().database_url)
+    out.print("The database is at the newest version.")
+
+
+@app.command()
+def openapi(
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Exit 1 when the committed contract differs.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write openapi/accord.yaml.")] = False,
+) -> None:
+    """Print the contract (OpenAPI 3.1), check the committed one, or write it."""
+    from exchange.contract import current_contract
+    from openapi.document import COMMITTED, committed
+
+    current = current_contract()
+    if write:
+        COMMITTED.write_text(current, encoding="utf-8")
+    elif not check:
+        sys.stdout.write(current)
+    elif committed() != current:
+        err.print("openapi/accord.yaml differs from the code: run 'make openapi' and read the difference", style="red")
+        raise typer.Exit(1)
+
+
+@audit_app.command("verify")
+def audit_verify(
+    database: Annotated[
+        str | None, typer.Option("--from", help="The database to verify; default: ACCORD_DATABASE_URL.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="The log's verifier key (C2SP vkey); default: from ACCORD_KEYS_DIR.")
+    ] = None,
+) -> None:
+    """Replay the whole log: entries, tree, checkpoints, no access after its grant's end, nothing spent twice.
+
+    With --from and --key no setting is needed.
+    """
+    from audit.verify_database import verify_database
+
+    if database is None or key is None:
+        settings = _settings()
+        database = database or settings.database_url
+        key = key or _vkey(settings)
+    verdict = verify_database(database, key)
+    for finding in verdict.findings:
+        err.print(f"  {finding}", markup=False)
+    if not verdict.ok:
+        err.print(f"The log does not verify: {len(verdict.findings)} findings.", style="bold red")
+        raise typer.Exit(1)
+    out.print(f"The log verifies: {verdict.size} entries, root {verdict.root.hex()}.")
+
+
+@app.command()
+def settings() -> None:
+    """List every setting, its default and its meaning."""
+    table = Table("setting", "default", "meaning", box=None, pad_edge=False)
+    for line in setting_lines():
+        table.add_row(*line)
+    out.print(table)
+
+
+def _vkey(settings: Settings) -> str:
+    from exchange.keyring import KeyringError, load_keyring
+
+    with _explained(KeyringError):
+        return load_keyring(settings.keys_dir).log.vkey
+
+
+def _settings() -> Settings:
+    with _explained(SettingsError):
+        return load_settings()
+
+
+@contextmanager
+def _explained(expected: type[Exception]) -> Iterator[None]:
+    """An expected error is its own message and exit code 2, without a traceback."""
+    try:
+        yield
+    except expected as error:
+        err.print(str(error), style="red", markup=False)
+        raise typer.Exit(2) from None

@@ -1,0 +1,42 @@
+"""The contract as this code defines it: a deployment made in a temporary folder is asked to describe itself."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from providers.manifest import manifests
+from pydantic import SecretStr
+
+from exchange.app import Accord
+from exchange.database import migrate
+from exchange.keyring import make_keyring
+from exchange.settings import FranceConnectSettings, HolderSettings, Settings
+from openapi.document import build, to_yaml
+
+# No one is called: the deployment is made to be looked at.
+_SECRET = SecretStr("none")
+
+
+def current_contract() -> str:
+    """``accord.yaml`` as it should be, with every dataset of the catalogue offered."""
+    with TemporaryDirectory() as folder:
+        settings = _throwaway(Path(folder))
+        make_keyring(settings.keys_dir, log_origin=settings.log_origin)
+        migrate(settings.database_url)
+        accord = Accord(settings)
+        try:
+            return to_yaml(build(accord.framework.openapi(), accord.datasets.ids()))
+        finally:
+            accord.close()
+
+
+def _throwaway(folder: Path) -> Settings:
+    nowhere = "http://localhost"
+    holders = {manifest.holder for manifest in manifests().values()}
+    return Settings(
+        issuer="https://accord.example",
+        keys_dir=folder / "keys",
+        database_url=f"sqlite:///{folder / 'accord.sqlite'}",
+        franceconnect=FranceConnectSettings(issuer=nowhere, client_id="contract", client_secret=_SECRET),
+        holders={name: HolderSettings(url=nowhere, token=_SECRET) for name in holders},
+        _env_file=None,  # type: ignore[call-arg]  # pydantic-settings' own argument
+    )
