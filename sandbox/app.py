@@ -42,9 +42,7 @@ def create_sandbox(config: SandboxConfig) -> FastAPI:
 
 def people_of(families: Sequence[Family]) -> list[Person]:
     """One person of FranceConnect's login page for each family file."""
-    return [
-        Person(str(number), _label(family), identity_of(family)) for number, family in enumerate(families, start=1)
-    ]
+    return [Person(str(number), _label(family), identity_of(family)) for number, family in enumerate(families, start=1)]
 
 
 def _label(family: Family) -> str:

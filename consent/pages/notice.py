@@ -154,8 +154,15 @@ def _limits(detail: Detail, language: Language) -> Iterator[str]:
     if detail.max_per_day is not None:
         yield say(language, "notice.max_per_day", count=detail.max_per_day)
     if detail.retention is not None:
-        unit = {"D": "days", "M": "months", "Y": "years"}[detail.retention[-1]]
-        yield say(language, f"notice.retention_{unit}", count=detail.retention[1:-1])
+        yield _retention(detail.retention, language)
+
+
+def _retention(duration: str, language: Language) -> str:
+    """An ISO 8601 duration in words where it has a single unit."""
+    count, unit = duration[1:-1], {"D": "days", "M": "months", "Y": "years"}.get(duration[-1])
+    if unit is None or not count.isdigit():
+        return say(language, "notice.retention_other", count=duration)
+    return say(language, f"notice.retention_{unit}", count=count)
 
 
 def _holder(asked: tuple[Asked, ...], language: Language) -> Part:

@@ -62,6 +62,7 @@ def _add_authorize(routes: APIRouter, provider: Provider) -> None:
         except BadForm as error:
             return _error_page(provider, str(error))
 
+
 def _add_login(routes: APIRouter, provider: Provider) -> None:
     @routes.get("/interaction/{name}")
     async def login_page(name: str) -> Response:

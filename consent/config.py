@@ -1,0 +1,46 @@
+"""What the consent authority is told when it is made. ``exchange`` fills it from settings and keys."""
+
+from dataclasses import dataclass, field
+
+from consent.keys import SealingKeys, TokenKeys
+
+_LONGEST = {"token_lifetime": 600, "code_lifetime": 60, "request_lifetime": 90, "interaction_lifetime": 3600}
+
+
+@dataclass(frozen=True, slots=True)
+class FranceConnectConfig:
+    """Accord's registration with FranceConnect. ``issuer`` is like ``https://.../api/v2``."""
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentConfig:
+    """The authority's identity, keys and lifetimes.
+
+    ``issuer``: the URL that names it in tokens and metadata (RFC 8414), without a slash at the end.
+    ``audience``: who accepts its tokens. Lifetimes are seconds and cannot exceed what FAPI 2.0 and the design allow.
+    """
+
+    issuer: str
+    audience: str
+    franceconnect: FranceConnectConfig
+    token_keys: TokenKeys
+    sealing_keys: SealingKeys
+    session_key: bytes = field(repr=False)
+    pseudonym_key: bytes = field(repr=False)
+    token_lifetime: int = 600
+    code_lifetime: int = 60
+    request_lifetime: int = 90
+    """Until a pushed request is first shown to a citizen."""
+    interaction_lifetime: int = 1200
+    """From then on, for her to log in, read and decide."""
+
+    def __post_init__(self) -> None:
+        for name, longest in _LONGEST.items():
+            if not 0 < getattr(self, name) <= longest:
+                raise ValueError(f"{name}: 1 to {longest} seconds")
+        if self.issuer.endswith("/"):
+            raise ValueError("issuer: a URL without a slash at the end")

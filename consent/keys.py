@@ -1,0 +1,77 @@
+"""The keys of the consent authority: plain values that ``exchange`` builds from files.
+
+Several of each live at once, found by ``kid``, so that a rotation interrupts nobody.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+
+_COORDINATE_BYTES = 32
+_SEALING_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """An ES256 key: P-256, named by ``kid``."""
+
+    kid: str
+    private: EllipticCurvePrivateKey = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.private.curve, SECP256R1):
+            raise ValueError(f"signing key {self.kid}: ES256 needs the curve P-256")  # noqa: TRY004  # the value is wrong
+
+    def public_jwk(self) -> dict[str, str]:
+        """The public half as a JWK (RFC 7518 section 6.2)."""
+        point = self.private.public_key().public_numbers()
+        return {
+            "kty": "EC",
+            "crv": "P-256",
+            "x": _coordinate(point.x),
+            "y": _coordinate(point.y),
+            "kid": self.kid,
+            "use": "sig",
+            "alg": "ES256",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKeys:
+    """The keys of consent tokens, newest first: the newest signs, all are published."""
+
+    signing: tuple[SigningKey, ...]
+
+    def __post_init__(self) -> None:
+        kids = [key.kid for key in self.signing]
+        if not kids or len(set(kids)) != len(kids):
+            raise ValueError("token keys: at least one, each with its own kid")
+
+    @property
+    def current(self) -> SigningKey:
+        """The key that signs."""
+        return self.signing[0]
+
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """The public keys as a JWK Set (RFC 7517 section 5)."""
+        return {"keys": [key.public_jwk() for key in self.signing]}
+
+
+@dataclass(frozen=True, slots=True)
+class SealingKeys:
+    """The 256-bit keys that seal identities, by ``kid``; ``current`` seals, all of them open."""
+
+    keys: Mapping[str, bytes] = field(repr=False)
+    current: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", MappingProxyType(dict(self.keys)))
+        if self.current not in self.keys or any(len(key) != _SEALING_BYTES for key in self.keys.values()):
+            raise ValueError(f"sealing keys: {_SEALING_BYTES} bytes each, and the current one among them")
+
+
+def _coordinate(number: int) -> str:
+    return urlsafe_b64encode(number.to_bytes(_COORDINATE_BYTES)).rstrip(b"=").decode()

@@ -1,0 +1,130 @@
+"""Grants and accesses put into a citizen's words. Pure but for the two ports that know the names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from consent.model import Detail, Grant
+from consent.pages.dates import day, moment_of
+from consent.pages.notice import legal_basis, spaced_siret
+from consent.pages.texts import say
+from consent.ports import AccessView, Catalogue, Permit, Registry
+from openapi.fields import Siret
+from openapi.problem import Language, problem
+
+Standing: TypeAlias = Literal["active", "withdrawn", "expired"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One dataset and the fields of it, by their labels."""
+
+    title: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GrantCard:
+    """An authorisation as the list shows it."""
+
+    grant_id: str
+    organisation: str
+    application: str
+    items: tuple[Item, ...]
+    purposes: tuple[str, ...]
+    use: str
+    given: str
+    until: str
+    standing: Standing
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessCard:
+    """An access as the list shows it. ``time`` is RFC 3339, ``moment`` the same in words."""
+
+    index: int
+    time: str
+    moment: str
+    organisation: str
+    application: str
+    item: Item
+    purpose: str
+    ground: str
+    sent: bool
+    outcome: str
+    grant_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """Turns identifiers into words. What is registered no more keeps its identifier."""
+
+    catalogue: Catalogue
+    registry: Registry
+    language: Language
+    now: int
+
+    def grant(self, grant: Grant) -> GrantCard:
+        """One authorisation."""
+        standing = _standing(grant, now=self.now)
+        ended = grant.ended_at if grant.ended_at is not None else grant.expires_at
+        recurring = any(detail.access == "recurring" for detail in grant.details)
+        return GrantCard(
+            grant_id=grant.grant_id,
+            organisation=self._organisation(grant.recipient),
+            application=self._application(grant.client_id),
+            items=tuple(self._item(detail.dataset, detail.fields) for detail in grant.details),
+            purposes=tuple(dict.fromkeys(self._purpose(grant.client_id, detail) for detail in grant.details)),
+            use=say(self.language, "grants.recurring" if recurring else "grants.once"),
+            given=day(grant.given_at, self.language),
+            until=day(grant.expires_at, self.language),
+            standing=standing,
+            status=say(self.language, f"grants.status_{standing}", date=day(ended, self.language)),
+        )
+
+    def access(self, access: AccessView) -> AccessCard:
+        """One access."""
+        sent = access.outcome == "ok"
+        recipient = Siret(access.recipient)
+        detail = Detail(access.dataset, tuple(access.fields), access.purpose, recipient)
+        reason = problem(access.outcome).title[self.language]
+        return AccessCard(
+            index=access.index,
+            time=access.time,
+            moment=moment_of(access.time, self.language),
+            organisation=self._organisation(recipient),
+            application=self._application(access.client_id),
+            item=self._item(access.dataset, access.fields),
+            purpose=self._purpose(access.client_id, detail),
+            ground=legal_basis(access.legal_basis, self.language),
+            sent=sent,
+            outcome=say(self.language, "accesses.sent" if sent else "accesses.not_sent", reason=reason.lower()),
+            grant_id=access.grant_id,
+        )
+
+    def _organisation(self, siret: Siret) -> str:
+        return self.registry.organisation_name(siret) or f"SIRET {spaced_siret(siret)}"
+
+    def _application(self, client_id: str) -> str:
+        client = self.registry.client(client_id)
+        return client.name if client else client_id
+
+    def _item(self, dataset: str, fields: Sequence[str]) -> Item:
+        notice = self.catalogue.notice(dataset)
+        if notice is None:
+            return Item(dataset, tuple(fields))
+        labels = (notice.fields[name].label[self.language] if name in notice.fields else name for name in fields)
+        return Item(notice.title[self.language], tuple(labels))
+
+    def _purpose(self, client_id: str, detail: Detail) -> str:
+        """The purpose's words live in the habilitation; once it is gone, its code stays readable."""
+        client = self.registry.client(client_id)
+        found = self.registry.decide(client, detail, now=self.now) if client else None
+        return found.purpose[self.language] if isinstance(found, Permit) else detail.purpose.replace("_", " ")
+
+
+def _standing(grant: Grant, *, now: int) -> Standing:
+    if grant.status == "withdrawn":
+        return "withdrawn"
+    return "expired" if grant.expires_at <= now else "active"

@@ -1,0 +1,101 @@
+"""The pages' router. A page's troubles are pages too, in plain words and with the right status."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+from consent.config import ConsentConfig
+from consent.desk import Desk
+from consent.errors import OAuthError
+from consent.franceconnect import FranceConnect
+from consent.outbound import check_transport
+from consent.pages.account import add_account
+from consent.pages.decision import add_decision
+from consent.pages.login import add_login
+from consent.pages.site import STATIC, LoginNeeded, Site
+from consent.ports import Accesses, Catalogue, Registry
+from consent.session import FormGuard, Seal, Sessions
+from openapi.problem import AccordError
+
+CALLBACK = "/franceconnect/retour"
+
+
+def router(
+    config: ConsentConfig,
+    *,
+    desk: Desk,
+    catalogue: Catalogue,
+    registry: Registry,
+    accesses: Accesses,
+    clock: Callable[[], float],
+) -> APIRouter:
+    """Every page of citizens. Raises :class:`ValueError` for an issuer on plain http that is not loopback."""
+    check_transport(config.issuer)
+    secure = config.issuer.startswith("https:")
+    site = Site(
+        config=config,
+        desk=desk,
+        catalogue=catalogue,
+        registry=registry,
+        accesses=accesses,
+        clock=clock,
+        franceconnect=FranceConnect(config.franceconnect, redirect_uri=config.issuer + CALLBACK, clock=clock),
+        sessions=Sessions(config.session_key, secure=secure, clock=clock),
+        guard=FormGuard(config.session_key),
+        tickets=Seal(config.session_key, "ticket", clock=clock),
+    )
+    pages = APIRouter(route_class=_page_route(site), include_in_schema=False)
+    _add_home(pages, site)
+    add_login(pages, site)
+    add_decision(pages, site)
+    add_account(pages, site)
+    return pages
+
+
+def _add_home(pages: APIRouter, site: Site) -> None:
+    @pages.get("/")
+    def home(request: Request) -> Response:
+        return site.show(request, "home.html")
+
+    @pages.get("/static/{name}")
+    def static(name: Annotated[str, Path(max_length=50)]) -> Response:
+        if name not in site.static:
+            raise AccordError("not_found")
+        headers = {"Cache-Control": "public, max-age=86400"}
+        return Response(site.static[name], media_type=STATIC[name], headers=headers)
+
+
+def _page_route(site: Site) -> type[APIRoute]:
+    """Routes whose refusals are shown as pages of ``site``."""
+
+    class PageRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
+            handler = super().get_route_handler()
+
+            async def handle(request: Request) -> Response:
+                try:
+                    return await handler(request)
+                except (LoginNeeded, AccordError, OAuthError, RequestValidationError) as refusal:
+                    return await run_in_threadpool(_refused, site, request, refusal)
+
+            return handle
+
+    return PageRoute
+
+
+def _refused(site: Site, request: Request, refusal: Exception) -> Response:
+    try:
+        if isinstance(refusal, LoginNeeded):
+            return site.depart(refusal.return_to)
+    except AccordError as failure:
+        return site.show_problem(request, failure.slug, failure.facts)
+    if isinstance(refusal, AccordError):
+        return site.show_problem(request, refusal.slug, refusal.facts)
+    if isinstance(refusal, OAuthError):
+        return site.show_trouble(request, "request_over", status=400)
+    return site.show_trouble(request, "form_incomplete", status=400)

@@ -1,0 +1,54 @@
+"""The standing of every grant, two bits each, in memory (the list of a Token Status List, draft-ietf-oauth-status-list).
+
+An index never written is valid: the index comes from a signed token, and withdrawals are what is written.
+"""
+
+VALID = 0
+WITHDRAWN = 1
+SUSPENDED = 2
+
+LIST_SIZE = 1 << 22
+"""Indexes in a list. A grant's index is drawn at random in it, so that it tells nothing about other grants.
+
+When all are written the list holds one mebibyte.
+"""
+
+_STATUSES = frozenset({VALID, WITHDRAWN, SUSPENDED})
+_PER_BYTE = 4
+
+
+class StatusList:
+    """Grows as indexes are written. Not locked: writers must take turns; a reader sees a whole byte.
+
+    The first index of a byte is in its lowest bits, as the draft orders them.
+    """
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def get(self, index: int) -> int:
+        """The status of ``index``."""
+        place, shift = _place(index)
+        # One read of the length, then one of the byte: the array never shrinks.
+        return (self._bytes[place] >> shift) & 3 if place < len(self._bytes) else VALID
+
+    def set(self, index: int, status: int) -> None:
+        """Give ``index`` a status. Raises ``ValueError`` for a status that does not exist or an index out of range."""
+        if status not in _STATUSES:
+            raise ValueError("status: VALID, WITHDRAWN or SUSPENDED")
+        if index >= LIST_SIZE:
+            raise ValueError(f"index: below {LIST_SIZE}")
+        place, shift = _place(index)
+        if place >= len(self._bytes):
+            self._bytes.extend(bytes(place + 1 - len(self._bytes)))
+        self._bytes[place] = self._bytes[place] & ~(3 << shift) & 0xFF | status << shift
+
+    def __len__(self) -> int:
+        """Bytes held."""
+        return len(self._bytes)
+
+
+def _place(index: int) -> tuple[int, int]:
+    if index < 0:
+        raise ValueError("index: 0 or more")
+    return index // _PER_BYTE, index % _PER_BYTE * 2
