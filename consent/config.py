@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from consent.keys import SealingKeys, TokenKeys
 
-_LONGEST = {"token_lifetime": 600, "code_lifetime": 60, "request_lifetime": 90, "interaction_lifetime": 3600}
+_LONGEST = {"token_lifetime": 600, "code_lifetime": 60, "request_lifetime": 90, "interaction_lifetime": 1800}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class ConsentConfig:
     code_lifetime: int = 60
     request_lifetime: int = 90
     """Until a pushed request is first shown to a citizen."""
-    interaction_lifetime: int = 1200
+    interaction_lifetime: int = 1800
     """From then on, for her to log in, read and decide."""
 
     def __post_init__(self) -> None:

@@ -127,9 +127,7 @@ class FranceConnect:
 
     def _fetch_id_token(self, client: OAuth2Client, code: str) -> str:
         try:
-            answer = client.fetch_token(
-                self._endpoint("token_endpoint"), grant_type="authorization_code", code=code
-            )
+            answer = client.fetch_token(self._endpoint("token_endpoint"), grant_type="authorization_code", code=code)
         except OAuthError as error:
             # A code serves once and lives for seconds: a reloaded page ends here.
             raise AccordError("login_refused") if error.error == "invalid_grant" else _invalid("token") from None

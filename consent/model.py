@@ -76,6 +76,8 @@ class Grant:
     identity: str
     """The sealed pivot identity (JWE), carried by the tokens made from this grant."""
     acr: str
+    legal_basis: str
+    """Of the habilitation under which it was given."""
     notice_sha256: str
     status_index: int
     given_at: int

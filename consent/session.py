@@ -141,9 +141,7 @@ class Sessions:
         self._set(response, self.login_cookie, "", 0)
 
     def _set(self, response: Response, name: str, value: str, lifetime: int) -> None:
-        response.set_cookie(
-            name, value, max_age=lifetime, path="/", secure=self._secure, httponly=True, samesite="lax"
-        )
+        response.set_cookie(name, value, max_age=lifetime, path="/", secure=self._secure, httponly=True, samesite="lax")
 
 
 class FormGuard:

@@ -1,4 +1,4 @@
-"""The standing of every grant, two bits each, in memory (the list of a Token Status List, draft-ietf-oauth-status-list).
+"""The standing of every grant, two bits each, in memory: a Token Status List (draft-ietf-oauth-status-list).
 
 An index never written is valid: the index comes from a signed token, and withdrawals are what is written.
 """

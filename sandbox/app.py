@@ -1,4 +1,4 @@
-"""The sandbox as one ASGI application: FranceConnect under ``/api/v2``, API Particulier, and the town's portal at ``/``."""
+"""The sandbox as one application: FranceConnect under ``/api/v2``, API Particulier, the town's portal at ``/``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -4,15 +4,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Self
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin
 
 import httpx
 
 TIMEOUT = 15.0
 LARGEST_PAGE = 2_000_000
+
+
+_PRESSED = ("submit", "disabled", "reset", "button")
 
 
 class PageMissing(Exception):
@@ -43,7 +45,7 @@ class Form:
         sent = [
             (one.name, one.value)
             for one in self.controls
-            if one.name and (one.checked if one.kind in ("checkbox", "radio") else one.kind != "submit")
+            if one.name and (one.checked if one.kind in ("checkbox", "radio") else one.kind not in _PRESSED)
         ]
         return [*sent, (pressed.name, pressed.value)] if pressed.name else sent
 
@@ -92,10 +94,8 @@ class Browser:
     """One visitor. Use as a context manager."""
 
     def __init__(self) -> None:
-        # Browsers take localhost for a secure context: Secure and __Host- cookies come back over http there.
-        policy = DefaultCookiePolicy(secure_protocols=("http", "https"))
         self._client = httpx.Client(
-            cookies=CookieJar(policy),
+            event_hooks={"response": [self._trust_localhost]},
             timeout=TIMEOUT,
             follow_redirects=True,
             trust_env=False,
@@ -117,11 +117,16 @@ class Browser:
     def press(self, button: tuple[Form, Control]) -> Page:
         """Submit the button's form."""
         form, pressed = button
-        content = httpx.QueryParams(form.fields(pressed))
+        content = urlencode(form.fields(pressed))
         if form.method == "get":
-            return self._load(self._client.build_request("GET", form.action, params=content))
+            return self._load(self._client.build_request("GET", f"{form.action}?{content}"))
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": _origin(form.action)}
-        return self._load(self._client.build_request("POST", form.action, content=str(content), headers=headers))
+        return self._load(self._client.build_request("POST", form.action, content=content, headers=headers))
+
+    def _trust_localhost(self, _response: httpx.Response) -> None:
+        """Browsers take localhost for a secure context: Secure and __Host- cookies come back over http there."""
+        for cookie in self._client.cookies.jar:
+            cookie.secure = cookie.secure and not cookie.domain.startswith("localhost")
 
     def _load(self, request: httpx.Request) -> Page:
         response = self._client.send(request, stream=True)
@@ -188,6 +193,8 @@ class _Reader(HTMLParser):
         """Close the element, and those left open inside it."""
         if tag == "button" and self._button is not None and self.forms:
             given, text = self._button
+            if "disabled" in given:
+                given = {**given, "type": "disabled"}
             shown = " ".join("".join(text).split())
             kind = given.get("type", "submit")
             self.forms[-1].controls.append(Control(kind, given.get("name", ""), given.get("value", ""), text=shown))

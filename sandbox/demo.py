@@ -64,7 +64,12 @@ def _choose_ports(port: int, sandbox_port: int, *, agree: Callable[[str], bool])
 def _agreement(console: Console, *, headless: bool) -> Callable[[str], bool]:
     """Ask whoever is there; with nobody to ask, say it and take the other port."""
     if headless or not (console.is_terminal and sys.stdin.isatty()):
-        return lambda offer: console.print(f"{offer} Taking it.") is None
+
+        def announce(offer: str) -> bool:
+            console.print(f"{offer} Taking it.")
+            return True
+
+        return announce
     return lambda offer: Confirm.ask(f"{offer} Use it?", console=console, default=True)
 
 

@@ -7,7 +7,6 @@
 
 import json
 import re
-from collections.abc import Mapping
 
 from rich.console import Console
 
@@ -48,8 +47,6 @@ class Journey:
         home = self._browser.open(self._world.sandbox_url + "/")
         self._say("Portail famille", "the citizen presses « Utiliser mon quotient familial »")
         login = self._browser.press(home.button(text="Utiliser mon quotient familial"))
-        if "/oauth/" in login.url or "/connexion" in login.url:
-            login = self._browser.press(login.button(text="FranceConnect"))
         self._expect(login, "/api/v2/interaction/", "FranceConnect's login page")
         person = people_of(self._world.sandbox.families)[number]
         self._say("FranceConnect", f"she logs in as {person.label}")
@@ -71,15 +68,16 @@ class Journey:
         if proof.status != HTTP_OK:
             raise Unexpected(f"The proof of access {access} answers with status {proof.status}.")
         self._say("Accord, mes accès", f"the access has index [bold]{access}[/bold] in the log; its entry:")
-        self._console.print_json(json.dumps(_entry(proof)), indent=2)
+        self._console.print_json(_entry(proof))
         verify_proof_file(proof.content, self._vkey())
         self._say("Proof", f"[green]verified[/green]: entry {access} is in the log that this deployment's key signs")
 
     def _withdraw(self) -> None:
         page = self._browser.open(f"{self._world.accord_url}/mes-autorisations")
-        done = self._browser.press(page.button(action=r"/mes-autorisations/[^/]+/retrait"))
+        asked = self._browser.open(page.link(r"/mes-autorisations/[^/]+/retrait$"))
+        done = self._browser.press(asked.button(action=r"/mes-autorisations/[^/]+/retrait$"))
         self._expect(done, "/mes-autorisations", "the citizen's authorisations")
-        self._say("Accord, mes autorisations", "she withdraws the authorisation, in one click")
+        self._say("Accord, mes autorisations", "she withdraws the authorisation")
 
     def _call_again(self) -> None:
         page = self._browser.open(f"{self._world.sandbox_url}/quotient-familial")
@@ -123,6 +121,10 @@ def _value_of(family: Family) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _entry(proof: Page) -> Mapping[str, object]:
+def _entry(proof: Page) -> str:
+    """The log's entry in a proof file: canonical JSON, as a string."""
     document = json.loads(proof.content)
-    return document["entry"] if isinstance(document, dict) and isinstance(document.get("entry"), dict) else document
+    entry = document.get("entry") if isinstance(document, dict) else None
+    if not isinstance(entry, str):
+        raise Unexpected("The proof file has no entry.")
+    return entry

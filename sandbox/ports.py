@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 
 TRIES = 50
+LAST_PORT = 65_535
 LOOPBACKS = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
 
@@ -29,7 +30,7 @@ def choose_port(wanted: int, *, option: str, avoid: int | None = None, agree: Ca
 
 def is_free(port: int) -> bool:
     """Whether nothing listens on any loopback address: a browser may try either for ``localhost``."""
-    return port <= 65_535 and all(_can_bind(family, host, port) for family, host in LOOPBACKS)
+    return port <= LAST_PORT and all(_can_bind(family, host, port) for family, host in LOOPBACKS)
 
 
 def _can_bind(family: socket.AddressFamily, host: str, port: int) -> bool:

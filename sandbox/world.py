@@ -80,7 +80,7 @@ def _sandbox(accord_url: str, sandbox_url: str, fixtures: Path | None) -> Sandbo
             client_id="accord-demo",
             client_secret=secrets.token_urlsafe(32),
             redirect_uris=(f"{accord_url}/franceconnect/retour",),
-            post_logout_redirect_uris=(f"{accord_url}/",),
+            post_logout_redirect_uris=(f"{accord_url}/deconnexion",),
         ),
         portal=PortalConfig(
             issuer=accord_url, base_url=sandbox_url, client_id=CLIENT_ID, recipient=TOWN_SIRET, key=key

@@ -6,8 +6,8 @@ from typing import Literal, TypeAlias
 
 from consent.model import Detail, Grant
 from consent.pages.dates import day, moment_of
-from consent.pages.notice import legal_basis, spaced_siret
-from consent.pages.texts import say
+from consent.pages.notice import spaced_siret
+from consent.pages.texts import named, say
 from consent.ports import AccessView, Catalogue, Permit, Registry
 from openapi.fields import Siret
 from openapi.problem import Language, problem
@@ -97,9 +97,9 @@ class Wording:
             application=self._application(access.client_id),
             item=self._item(access.dataset, access.fields),
             purpose=self._purpose(access.client_id, detail),
-            ground=legal_basis(access.legal_basis, self.language),
+            ground=named(self.language, "basis", access.legal_basis),
             sent=sent,
-            outcome=say(self.language, "accesses.sent" if sent else "accesses.not_sent", reason=reason.lower()),
+            outcome=say(self.language, "accesses.sent" if sent else "accesses.not_sent", reason=reason[:1].lower() + reason[1:]),
             grant_id=access.grant_id,
         )
 

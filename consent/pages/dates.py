@@ -1,5 +1,6 @@
 """Dates as a citizen reads them, in Paris time. Pure."""
 
+from calendar import monthrange
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -28,10 +29,14 @@ def moment_of(text: str, language: Language) -> str:
     return _moment(datetime.fromisoformat(text).astimezone(PARIS), language)
 
 
-def end_of_day(at: float, *, days: int) -> int:
-    """The last second (Unix) of the Paris day that comes ``days`` after ``at``."""
-    date = datetime.fromtimestamp(at, PARIS).date() + timedelta(days=days)
-    return int(datetime.combine(date, time(23, 59, 59), PARIS).timestamp())
+def end_of_day(at: float, *, months: int, days: int) -> int:
+    """The last second (Unix) of the Paris day that comes ``months`` and ``days`` after ``at``."""
+    start = datetime.fromtimestamp(at, PARIS).date()
+    years, month = divmod(start.month - 1 + months, 12)
+    year, month = start.year + years, month + 1
+    last = monthrange(year, month)[1]
+    end = start.replace(year=year, month=month, day=min(start.day, last)) + timedelta(days=days)
+    return int(datetime.combine(end, time(23, 59, 59), PARIS).timestamp())
 
 
 def _day(local: datetime, language: Language) -> str:

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from consent.model import Client, DatasetNotice, Detail
 from consent.pages.dates import day, end_of_day, moment
-from consent.pages.texts import known, say
+from consent.pages.texts import named, say
 from consent.ports import Permit
 from openapi.problem import Language
 
@@ -21,10 +21,17 @@ VERSION = "1"
 DAY = 86_400
 ASKED_LIMIT: Mapping[str, int] = {"once": 30 * DAY, "recurring": 365 * DAY}
 """Seconds that an authorisation lasts at most where the application asks for no end."""
-SHORTER: Mapping[str, tuple[int, ...]] = {"once": (7, 1), "recurring": (180, 90, 30)}
-"""Days of the shorter durations offered."""
+SHORTER: Mapping[str, tuple[tuple[int, int], ...]] = {
+    "once": ((0, 7), (0, 1)),
+    "recurring": ((6, 0), (3, 0), (1, 0)),
+}
+"""Months and days of the shorter durations offered."""
+LONGEST = 3650 * DAY
+"""Seconds that the longest end offered lies ahead."""
 PRECISE_BELOW = 2 * DAY
 """Seconds under which an end is told to the minute."""
+
+_UNITS = {"D": "day", "W": "week", "M": "month", "Y": "year"}
 
 Choice: TypeAlias = Literal["none", "fields", "duration"]
 
@@ -95,9 +102,9 @@ def notice(client: Client, asked: tuple[Asked, ...], *, now: int, language: Lang
     parts = (
         _who(client, language),
         *(_what(place, each, language) for place, each in enumerate(asked)),
+        _holder(asked, language),
         _why(asked, language),
         _how_long(asked, ends, now=now, language=language),
-        _holder(asked, language),
         _legal(asked, language),
         Part("refusal", say(language, "notice.refusal"), (say(language, "notice.refusal_effect"),)),
         Part("rights", say(language, "notice.rights"), (say(language, "notice.rights_effect"),)),
@@ -106,16 +113,9 @@ def notice(client: Client, asked: tuple[Asked, ...], *, now: int, language: Lang
     return Notice(language, title, say(language, "notice.lede"), parts, ends)
 
 
-def legal_basis(code: str, language: Language) -> str:
-    """A legal basis in words; one that has no words of ours is said as it was declared."""
-    if known("legal_basis", code):
-        return say(language, f"legal_basis.{code}")
-    return say(language, "legal_basis.other", basis=code)
-
-
 def spaced_siret(siret: str) -> str:
-    """A SIRET as it is usually written: ``213 500 123 00015``."""
-    return f"{siret[:3]} {siret[3:6]} {siret[6:9]} {siret[9:]}"
+    """A SIRET as it is usually written, ``213 500 123 00015``, on one line."""
+    return "\N{NO-BREAK SPACE}".join((siret[:3], siret[3:6], siret[6:9], siret[9:]))
 
 
 def _who(client: Client, language: Language) -> Part:
@@ -131,7 +131,7 @@ def _what(place: int, asked: Asked, language: Language) -> Part:
     options = tuple(
         Option(f"{place}:{name}", asked.dataset.fields[name].label[language]) for name in asked.detail.fields
     )
-    lines = (say(language, "notice.dataset", title=asked.dataset.title[language]),)
+    lines = (asked.dataset.title[language],)
     return Part("what", say(language, "notice.what"), lines, "fields", options)
 
 
@@ -158,20 +158,19 @@ def _limits(detail: Detail, language: Language) -> Iterator[str]:
 
 
 def _retention(duration: str, language: Language) -> str:
-    """An ISO 8601 duration in words where it has a single unit."""
-    count, unit = duration[1:-1], {"D": "days", "M": "months", "Y": "years"}.get(duration[-1])
-    if unit is None or not count.isdigit():
-        return say(language, "notice.retention_other", count=duration)
-    return say(language, f"notice.retention_{unit}", count=count)
+    """``P90D`` in words: ISO 8601 with a single unit, as the parser of details lets it in."""
+    count, unit = int(duration[1:-1]), _UNITS[duration[-1]]
+    time = say(language, f"span.{unit}" if count == 1 else f"span.{unit}s", count=count)
+    return say(language, "notice.retention", time=time)
 
 
 def _holder(asked: tuple[Asked, ...], language: Language) -> Part:
-    names = _distinct(say(language, "notice.holder_names", holders=each.dataset.holder[language]) for each in asked)
+    names = _distinct(each.dataset.holder[language] for each in asked)
     return Part("holder", say(language, "notice.holder"), (*names, say(language, "notice.holder_identity")))
 
 
 def _legal(asked: tuple[Asked, ...], language: Language) -> Part:
-    lines = _distinct(legal_basis(each.permit.legal_basis, language) for each in asked)
+    lines = _distinct(named(language, "legal_basis", each.permit.legal_basis) for each in asked)
     return Part("legal", say(language, "notice.legal"), lines)
 
 
@@ -179,12 +178,13 @@ def _ends(asked: tuple[Asked, ...], *, now: int) -> tuple[int, ...]:
     """The end asked for, within every habilitation, and shorter ones."""
     latest = min(min(_asked_end(each.detail, now=now), each.permit.valid_until) for each in asked)
     access = "recurring" if any(each.detail.access == "recurring" for each in asked) else "once"
-    shorter = (end_of_day(now, days=days) for days in SHORTER[access])
+    shorter = (end_of_day(now, months=months, days=days) for months, days in SHORTER[access])
     return latest, *(end for end in shorter if end < latest)
 
 
 def _asked_end(detail: Detail, *, now: int) -> int:
-    return detail.expires_at if detail.expires_at is not None else now + ASKED_LIMIT[detail.access]
+    asked = detail.expires_at if detail.expires_at is not None else now + ASKED_LIMIT[detail.access]
+    return min(asked, now + LONGEST)
 
 
 def _distinct(lines: Iterator[str]) -> tuple[str, ...]:

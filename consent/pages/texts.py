@@ -1,5 +1,6 @@
 """The pages' sentences in both languages, and which language to speak. French unless English is asked for."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
@@ -21,11 +22,16 @@ def known(section: str, name: str) -> bool:
     return name in texts()[section]
 
 
+def named(language: Language, section: str, code: str) -> str:
+    """The words of a code; one without words of ours is said as it stands."""
+    return say(language, f"{section}.{code}") if known(section, code) else code
+
+
 @lru_cache(maxsize=1)
 def texts() -> Mapping[str, Mapping[str, Mapping[Language, str]]]:
     """Every sentence: section, name, language."""
     source = resources.files("consent.pages").joinpath("texts.toml").read_text(encoding="utf-8")
-    content: Mapping[str, Mapping[str, Mapping[Language, str]]] = tomllib.loads(source)
+    content: Mapping[str, Mapping[str, Mapping[Language, str]]] = tomllib.loads(_unbreakable(source))
     return content
 
 
@@ -37,6 +43,11 @@ def preferred(*choices: str | None, accept: str = "") -> Language:
         if choice == "en":
             return "en"
     return _accepted(accept[:200])
+
+
+def _unbreakable(source: str) -> str:
+    """French punctuation must not open a line: the space before it becomes U+00A0."""
+    return re.sub("(?<=«) | (?=[»;:?!])", "\N{NO-BREAK SPACE}", source)
 
 
 def _accepted(header: str) -> Language:

@@ -1,0 +1,77 @@
+"""From a pushed request to the citizen's decision: what may become a grant, and the way back. Pure.
+
+A citizen may give less than was asked, never more: fewer fields, an earlier end.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from consent.model import Client, Detail
+from consent.ports import Permit
+from openapi.problem import AccordError
+
+
+@dataclass(frozen=True, slots=True)
+class PendingAuthorization:
+    """A request that waits for the citizen. ``permits`` stand beside ``details``, one each."""
+
+    request_uri: str
+    client: Client
+    details: tuple[Detail, ...]
+    permits: tuple[Permit, ...]
+    redirect_uri: str
+    state: str | None
+    code_challenge: str
+    expires_at: int
+    """When the request itself lapses, Unix seconds; not the grant's end."""
+
+    @property
+    def latest_end(self) -> int:
+        """The last end a grant of it may have: what was asked, and no habilitation outlived."""
+        asked = [detail.expires_at for detail in self.details if detail.expires_at is not None]
+        return min([*asked, *(permit.valid_until for permit in self.permits)])
+
+    @property
+    def legal_basis(self) -> str:
+        """The legal basis of the request; several are joined with commas."""
+        return ",".join(sorted({permit.legal_basis for permit in self.permits}))
+
+
+def narrowed(
+    pending: PendingAuthorization, *, fields: Sequence[Sequence[str]], expires_at: int, now: int
+) -> tuple[Detail, ...]:
+    """What the citizen grants: of each detail the ``fields`` at its place, until ``expires_at``.
+
+    A detail without fields is left out. Raises ``AccordError('request_malformed')`` for anything wider than what was
+    asked, for nothing at all, and for an end that is past or too late.
+    """
+    if len(fields) != len(pending.details):
+        raise _malformed("fields", "one list for each detail")
+    if not now < expires_at <= pending.latest_end:
+        raise _malformed("expires_at", "in the future, and no later than was asked")
+    granted = tuple(
+        replace(detail, fields=_kept(detail, chosen), expires_at=expires_at)
+        for detail, chosen in zip(pending.details, fields, strict=True)
+        if chosen
+    )
+    if not granted:
+        raise _malformed("fields", "at least one field")
+    return granted
+
+
+def response_url(redirect_uri: str, *, issuer: str, state: str | None, **parameters: str) -> str:
+    """The way back to the application, with ``iss`` (RFC 9207) so that it cannot mistake who answers."""
+    query = {**parameters, "iss": issuer} if state is None else {**parameters, "state": state, "iss": issuer}
+    return f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(query)}"
+
+
+def _kept(detail: Detail, chosen: Sequence[str]) -> tuple[str, ...]:
+    wanted = set(chosen)
+    if not wanted <= set(detail.fields):
+        raise _malformed("fields", "only fields that were asked for")
+    return tuple(name for name in detail.fields if name in wanted)
+
+
+def _malformed(field: str, expected: str) -> AccordError:
+    return AccordError("request_malformed", field=field, expected=expected)

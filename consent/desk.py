@@ -1,0 +1,253 @@
+"""The use cases of consent: what an application asks, what a citizen decides, what follows.
+
+The log comes first. A grant is recorded before it is stored, so nothing can be done with a grant the log does not
+know; a withdrawal is recorded, and thereby final on every gateway, before the tables and the feed learn of it.
+A crash between the two leaves a recorded grant that nobody can use, or a withdrawn one that still shows as active:
+the gateways refuse it all the same, and withdrawing it again sets the table right.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from secrets import randbelow, token_urlsafe
+
+from consent.authorization.authorize import PendingAuthorization, narrowed, response_url
+from consent.authorization.client_auth import authenticate
+from consent.authorization.forms import ClientForm, Params
+from consent.authorization.par import PushedRequest, PushedRequestForm, check_request
+from consent.authorization.references import MAX_LENGTH, hashed, new_code, new_request_uri
+from consent.authorization.token import AuthorizationCode, TokenForm, check_code, check_form_complete, invalid_grant
+from consent.config import ConsentConfig
+from consent.errors import OAuthError, invalid_client, said
+from consent.model import Citizen, Client, Detail, Grant
+from consent.ports import Catalogue, ConsentEvent, GrantFeed, Journal, Permit, Refusal, Registry
+from consent.status import LIST_SIZE
+from consent.store import ConsentStore
+from consent.tokens import ConsentToken, make_token
+from openapi.problem import AccordError
+
+__all__ = ["Desk", "PendingAuthorization"]
+
+_GRANT_ID_BYTES = 24
+_JTI_BYTES = 16
+_INDEX_DRAWS = 64
+
+
+class Desk:
+    """One per process. Blocking; its methods may be called from several threads at once."""
+
+    def __init__(
+        self,
+        config: ConsentConfig,
+        *,
+        store: ConsentStore,
+        registry: Registry,
+        catalogue: Catalogue,
+        journal: Journal,
+        feed: GrantFeed,
+        clock: Callable[[], float],
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._registry = registry
+        self._catalogue = catalogue
+        self._journal = journal
+        self._feed = feed
+        self._clock = clock
+
+    # What an application does
+
+    def authenticate(self, form: ClientForm) -> Client:
+        """The application that sent the form. Raises :class:`OAuthError`; an assertion serves once."""
+        now = self._now()
+        proof = authenticate(form, registry=self._registry, issuer=self._config.issuer, now=now)
+        key = hashlib.sha256(f"{proof.client.client_id}\0{proof.jti}".encode("utf-8", "replace")).hexdigest()
+        if not self._store.spend_assertion(key, expires_at=proof.expires_at, now=now):
+            raise invalid_client("jti: already used; sign a new assertion for each request")
+        return proof.client
+
+    def push(self, client: Client, form: PushedRequestForm, params: Params) -> str:
+        """Keep what an authenticated application asks for; return its ``request_uri``. Raises :class:`OAuthError`."""
+        now = self._now()
+        request = check_request(form, params, client=client, catalogue=self._catalogue, now=now)
+        self._permits(client, request.details, now)
+        request_uri = new_request_uri()
+        expires_at = now + self._config.request_lifetime
+        self._store.add_request(PushedRequest(hashed(request_uri), client.client_id, request, expires_at), now=now)
+        return request_uri
+
+    def redeem(self, client: Client, form: TokenForm) -> ConsentToken:
+        """A consent token for an authorization code. Raises :class:`OAuthError`.
+
+        A code used before withdraws its grant, whoever uses it second: one of the two was not meant to have it.
+        """
+        check_form_complete(form)
+        now = self._now()
+        code = self._store.code(hashed(form.code))
+        if code is None or code.client_id != client.client_id:
+            raise invalid_grant("code: unknown, or issued to another application")
+        if code.used_at is None:
+            check_code(code, form, now=now)
+        if code.used_at is not None or not self._store.use_code(code.key, now=now):
+            self._withdraw(self._store.grant(code.grant_id), now)
+            raise invalid_grant("code: already used; the authorisation was withdrawn for the citizen's safety")
+        return self._token(self._store.grant(code.grant_id), now)
+
+    # What a citizen does
+
+    def pending(self, client_id: str, request_uri: str) -> PendingAuthorization:
+        """The request behind a ``request_uri``, to show to a citizen.
+
+        It may be shown again (she logs in, she reloads the page) but decided once: FAPI 2.0 section 5.3.2.2. Raises
+        :class:`OAuthError`, to be shown as a page: an unknown request must not send a browser anywhere.
+        """
+        now = self._now()
+        pushed = None
+        if len(request_uri) <= MAX_LENGTH:
+            until = now + self._config.interaction_lifetime
+            pushed = self._store.open_request(hashed(request_uri), now=now, until=until)
+        client = self._registry.client(client_id)
+        if pushed is None or client is None or pushed.client_id != client_id:
+            raise OAuthError("invalid_request", "request_uri: unknown, expired, decided, or of another application")
+        asked = pushed.request
+        return PendingAuthorization(
+            request_uri=request_uri,
+            client=client,
+            details=asked.details,
+            permits=self._permits(client, asked.details, now),
+            redirect_uri=asked.redirect_uri,
+            state=asked.state,
+            code_challenge=asked.code_challenge,
+            expires_at=pushed.expires_at,
+        )
+
+    def agree(
+        self,
+        pending: PendingAuthorization,
+        citizen: Citizen,
+        *,
+        fields: tuple[tuple[str, ...], ...],
+        expires_at: int,
+        notice_sha256: str,
+    ) -> str:
+        """Record and store a grant of ``fields`` (a tuple per detail) until ``expires_at``; return the way back.
+
+        Raises :class:`AccordError` when that is wider than what was asked, or cannot be recorded.
+        """
+        now = self._now()
+        details = narrowed(pending, fields=fields, expires_at=expires_at, now=now)
+        grant = Grant(
+            grant_id=token_urlsafe(_GRANT_ID_BYTES),
+            client_id=pending.client.client_id,
+            recipient=pending.client.organisation,
+            citizen=citizen.pseudonym,
+            details=details,
+            identity=citizen.identity,
+            acr=citizen.acr,
+            legal_basis=pending.legal_basis,
+            notice_sha256=notice_sha256,
+            status_index=randbelow(LIST_SIZE),
+            given_at=now,
+            expires_at=expires_at,
+        )
+        self._decide(pending, _event("grant.given", grant), now)
+        code = new_code()
+        self._store_grant(
+            grant,
+            AuthorizationCode(
+                key=hashed(code),
+                grant_id=grant.grant_id,
+                client_id=grant.client_id,
+                redirect_uri=pending.redirect_uri,
+                code_challenge=pending.code_challenge,
+                expires_at=now + self._config.code_lifetime,
+            ),
+        )
+        return response_url(pending.redirect_uri, issuer=self._config.issuer, state=pending.state, code=code)
+
+    def refuse(self, pending: PendingAuthorization, citizen: Citizen) -> str:
+        """Record the refusal, store nothing, return the way back. Raises :class:`AccordError` when it cannot."""
+        event = ConsentEvent(
+            kind="grant.refused",
+            grant_id=token_urlsafe(_GRANT_ID_BYTES),
+            citizen=citizen.pseudonym,
+            client_id=pending.client.client_id,
+            recipient=pending.client.organisation,
+            details=pending.details,
+            legal_basis=pending.legal_basis,
+            acr=citizen.acr,
+        )
+        self._decide(pending, event, self._now())
+        issuer = self._config.issuer
+        return response_url(pending.redirect_uri, issuer=issuer, state=pending.state, error="access_denied")
+
+    def grants_of(self, citizen: str) -> Sequence[Grant]:
+        """The grants of a citizen (her pseudonym), newest first, whatever became of them."""
+        return self._store.grants_of(citizen)
+
+    def withdraw(self, grant_id: str, citizen: str) -> Grant:
+        """End a grant of hers; ending it again changes nothing.
+
+        Raises ``AccordError('not_found')`` for somebody else's, ``log_unavailable`` when it cannot be recorded.
+        """
+        grant = self._store.grant(grant_id)
+        if grant is None or grant.citizen != citizen:
+            raise AccordError("not_found")
+        return self._withdraw(grant, self._now())
+
+    def _now(self) -> int:
+        return int(self._clock())
+
+    def _permits(self, client: Client, details: Sequence[Detail], now: int) -> tuple[Permit, ...]:
+        """The registry's permit for each detail. Raises :class:`OAuthError` with its reason."""
+        decisions = [self._registry.decide(client, detail, now=now) for detail in details]
+        for decision in decisions:
+            if isinstance(decision, Refusal):
+                raise OAuthError("invalid_authorization_details", said(decision.slug, dict(decision.facts)))
+        return tuple(decision for decision in decisions if isinstance(decision, Permit))
+
+    def _decide(self, pending: PendingAuthorization, event: ConsentEvent, now: int) -> None:
+        """Take the request, so that a form sent twice decides once, and record the decision."""
+        key = hashed(pending.request_uri)
+        if not self._store.decide_request(key, now=now):
+            raise OAuthError("invalid_request", "request_uri: expired, or already decided")
+        try:
+            self._journal.record(event)
+        except AccordError:
+            self._store.release_request(key)
+            raise
+
+    def _store_grant(self, grant: Grant, code: AuthorizationCode) -> None:
+        for _ in range(_INDEX_DRAWS):
+            if self._store.add_grant(grant, code):
+                return
+            grant = replace(grant, status_index=randbelow(LIST_SIZE))
+        raise AccordError("internal_error")
+
+    def _token(self, grant: Grant | None, now: int) -> ConsentToken:
+        if grant is None or grant.status != "active" or grant.expires_at <= now:
+            raise invalid_grant("code: the authorisation was withdrawn or has ended")
+        return make_token(grant, self._config, now=now, jti=token_urlsafe(_JTI_BYTES))
+
+    def _withdraw(self, grant: Grant | None, now: int) -> Grant:
+        if grant is None:
+            raise AccordError("not_found")
+        if grant.status == "withdrawn":
+            return grant
+        self._journal.record(_event("grant.withdrawn", grant))
+        self._store.withdraw(grant.grant_id, now=now)
+        self._feed.withdrawn(grant.status_index)
+        return replace(grant, status="withdrawn", ended_at=now)
+
+
+def _event(kind: str, grant: Grant) -> ConsentEvent:
+    return ConsentEvent(
+        kind=kind,
+        grant_id=grant.grant_id,
+        citizen=grant.citizen,
+        client_id=grant.client_id,
+        recipient=grant.recipient,
+        details=grant.details,
+        legal_basis=grant.legal_basis,
+        acr=grant.acr,
+    )

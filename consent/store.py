@@ -1,0 +1,195 @@
+"""Grants, pushed requests, codes and used assertions in the database. One method, one transaction.
+
+Where something may happen only once (a decision, the use of a code, of an assertion) the database decides it with one
+conditional statement, so that two requests at the same moment, on any replica, cannot both succeed.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, Engine, ScalarResult, delete, update
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
+
+from consent.authorization.par import AuthorizationRequest, PushedRequest
+from consent.authorization.token import AuthorizationCode
+from consent.details import from_claims, to_claims
+from consent.model import Grant, GrantStatus
+from consent.status import WITHDRAWN
+from consent.tables import AssertionRow, ChangeRow, CodeRow, GrantRow, LastChangeRow, RequestRow
+from openapi.fields import Siret
+
+MOST_GRANTS = 500
+"""Grants of one citizen that are read at once, newest first."""
+CODE_MEMORY = 86_400
+"""Seconds for which a used code is remembered, so that its second use is recognised."""
+
+
+class ConsentStore:
+    """Safe to share between threads: it holds an engine and nothing else."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    # Pushed requests
+
+    def add_request(self, pushed: PushedRequest, *, now: int) -> None:
+        """Keep a request until it lapses, and forget those that lapsed."""
+        asked = pushed.request
+        row = RequestRow(
+            key=pushed.key,
+            client_id=pushed.client_id,
+            details=to_claims(asked.details),
+            redirect_uri=asked.redirect_uri,
+            state=asked.state,
+            code_challenge=asked.code_challenge,
+            expires_at=pushed.expires_at,
+        )
+        with Session(self._engine) as session, session.begin():
+            session.exec(delete(RequestRow).where(col(RequestRow.expires_at) <= now))
+            session.add(row)
+
+    def open_request(self, key: str, *, now: int, until: int) -> PushedRequest | None:
+        """The request, if it waits for a decision. Its first opening makes it last until ``until``."""
+        with Session(self._engine) as session, session.begin():
+            session.exec(
+                update(RequestRow)
+                .where(*_waiting(key, now), col(RequestRow.opened).is_(False))
+                .values(opened=True, expires_at=until)
+            )
+            row = session.exec(select(RequestRow).where(*_waiting(key, now))).one_or_none()
+            return None if row is None else _request(row)
+
+    def decide_request(self, key: str, *, now: int) -> bool:
+        """Take the request for a decision; false when it lapsed or was taken before."""
+        with Session(self._engine) as session, session.begin():
+            statement = update(RequestRow).where(*_waiting(key, now)).values(decided=True)
+            return _touched_one(session.exec(statement))
+
+    def release_request(self, key: str) -> None:
+        """Let a request wait again whose decision could not be recorded."""
+        with Session(self._engine) as session, session.begin():
+            session.exec(update(RequestRow).where(col(RequestRow.key) == key).values(decided=False))
+
+    # Client assertions
+
+    def spend_assertion(self, key: str, *, expires_at: int, now: int) -> bool:
+        """Remember that an assertion was used; false when it was before."""
+        try:
+            with Session(self._engine) as session, session.begin():
+                session.exec(delete(AssertionRow).where(col(AssertionRow.expires_at) <= now))
+                session.add(AssertionRow(key=key, expires_at=expires_at))
+        except IntegrityError:
+            return False
+        return True
+
+    # Grants and codes
+
+    def add_grant(self, grant: Grant, code: AuthorizationCode) -> bool:
+        """Store a grant with the code that stands for it; false when its status index is taken."""
+        try:
+            with Session(self._engine) as session, session.begin():
+                session.exec(delete(CodeRow).where(col(CodeRow.expires_at) <= grant.given_at - CODE_MEMORY))
+                session.add(_grant_row(grant))
+                session.flush()
+                session.add(CodeRow(**{name: getattr(code, name) for name in AuthorizationCode.__slots__}))
+        except IntegrityError:
+            return False
+        return True
+
+    def code(self, key: str) -> AuthorizationCode | None:
+        """A code, used or not."""
+        with Session(self._engine) as session:
+            row = session.get(CodeRow, key)
+            return None if row is None else AuthorizationCode(**row.model_dump())
+
+    def use_code(self, key: str, *, now: int) -> bool:
+        """Use a code; false when it was used before."""
+        with Session(self._engine) as session, session.begin():
+            unused = (col(CodeRow.key) == key, col(CodeRow.used_at).is_(None))
+            return _touched_one(session.exec(update(CodeRow).where(*unused).values(used_at=now)))
+
+    def grant(self, grant_id: str) -> Grant | None:
+        """A grant, active or not."""
+        with Session(self._engine) as session:
+            row = session.get(GrantRow, grant_id)
+            return None if row is None else _grant(row)
+
+    def grants_of(self, citizen: str) -> Sequence[Grant]:
+        """A citizen's grants, newest first."""
+        with Session(self._engine) as session:
+            newest = select(GrantRow).where(GrantRow.citizen == citizen).order_by(col(GrantRow.given_at).desc())
+            return [_grant(row) for row in session.exec(newest.limit(MOST_GRANTS))]
+
+    def withdraw(self, grant_id: str, *, now: int) -> None:
+        """Mark an active grant withdrawn and tell the feeds; a grant already withdrawn stays as it was."""
+        with Session(self._engine) as session, session.begin():
+            active = (col(GrantRow.grant_id) == grant_id, col(GrantRow.status) == "active")
+            statement = update(GrantRow).where(*active).values(status="withdrawn", ended_at=now)
+            if _touched_one(session.exec(statement)):
+                index = session.exec(select(GrantRow.status_index).where(GrantRow.grant_id == grant_id)).one()
+                session.add(ChangeRow(change=_next_change(session), status_index=index, status=WITHDRAWN))
+
+    # The gateways' feed
+
+    def last_change(self) -> int:
+        """The number of the newest change; 0 before the first."""
+        with Session(self._engine) as session:
+            return session.exec(select(LastChangeRow.change)).one()
+
+    def changes_since(self, change: int) -> Sequence[tuple[int, int, int]]:
+        """``(change, status index, status)`` of every change after ``change``, oldest first; 0 for all of them."""
+        with Session(self._engine) as session:
+            newer = select(ChangeRow).where(ChangeRow.change > change).order_by(col(ChangeRow.change))
+            return [(row.change, row.status_index, row.status) for row in session.exec(newer)]
+
+
+def _waiting(key: str, now: int) -> tuple[Any, ...]:  # SQLAlchemy's conditions
+    return (
+        col(RequestRow.key) == key,
+        col(RequestRow.decided).is_(False),
+        col(RequestRow.expires_at) > now,
+    )
+
+
+def _touched_one(result: CursorResult[Any] | ScalarResult[Any]) -> bool:
+    return cast("CursorResult[Any]", result).rowcount == 1
+
+
+def _next_change(session: Session) -> int:
+    """The next number, given out under the lock of one row that is held until the commit.
+
+    A sequence would let a later number become visible before an earlier one, and a feed that had read the later
+    would never see the earlier.
+    """
+    session.exec(update(LastChangeRow).values(change=LastChangeRow.change + 1))
+    return session.exec(select(LastChangeRow.change)).one()
+
+
+def _request(row: RequestRow) -> PushedRequest:
+    asked = AuthorizationRequest(from_claims(row.details), row.redirect_uri, row.state, row.code_challenge)
+    return PushedRequest(row.key, row.client_id, asked, row.expires_at)
+
+
+def _grant_row(grant: Grant) -> GrantRow:
+    plain = {name: getattr(grant, name) for name in Grant.__slots__ if name != "details"}
+    return GrantRow(**plain, details=to_claims(grant.details))
+
+
+def _grant(row: GrantRow) -> Grant:
+    return Grant(
+        grant_id=row.grant_id,
+        client_id=row.client_id,
+        recipient=Siret(row.recipient),
+        citizen=row.citizen,
+        details=from_claims(row.details),
+        identity=row.identity,
+        acr=row.acr,
+        legal_basis=row.legal_basis,
+        notice_sha256=row.notice_sha256,
+        status_index=row.status_index,
+        given_at=row.given_at,
+        expires_at=row.expires_at,
+        status=cast("GrantStatus", row.status),
+        ended_at=row.ended_at,
+    )
