@@ -11,12 +11,14 @@ import time
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
+from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
 import httptools
 import uvloop
 
 DRAIN_SECONDS = 15.0
+HTTP_PORT = 80
 
 _OK = 200
 
@@ -67,8 +69,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask at once."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # TCP transports are; this is for the type checker
-        self._transport = transport
+        # uvloop's transports are not subclasses of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
         self._ask()
 
     def data_received(self, data: bytes) -> None:
@@ -122,7 +124,8 @@ async def apply_load(url: SplitResult, tally: Tally, *, connections: int) -> Non
     """Open the connections and wait until each has its last answer."""
     loop = asyncio.get_running_loop()
     opened = [
-        await loop.create_connection(lambda: Connection(tally), url.hostname, url.port) for _ in range(connections)
+        await loop.create_connection(lambda: Connection(tally), url.hostname or "", url.port or HTTP_PORT)
+        for _ in range(connections)
     ]
     seconds = tally.deadline - time.perf_counter() + DRAIN_SECONDS
     async with asyncio.timeout(seconds):

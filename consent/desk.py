@@ -15,7 +15,7 @@ from consent.authorization.authorize import PendingAuthorization, narrowed, resp
 from consent.authorization.client_auth import authenticate
 from consent.authorization.forms import ClientForm, Params
 from consent.authorization.par import PushedRequest, PushedRequestForm, check_request
-from consent.authorization.references import MAX_LENGTH, hashed, new_code, new_request_uri
+from consent.authorization.references import hashed, new_code, new_request_uri
 from consent.authorization.token import AuthorizationCode, TokenForm, check_code, check_form_complete, invalid_grant
 from consent.config import ConsentConfig
 from consent.errors import OAuthError, invalid_client, said
@@ -102,12 +102,10 @@ class Desk:
         :class:`OAuthError`, to be shown as a page: an unknown request must not send a browser anywhere.
         """
         now = self._now()
-        pushed = None
-        if len(request_uri) <= MAX_LENGTH:
-            until = now + self._config.interaction_lifetime
-            pushed = self._store.open_request(hashed(request_uri), now=now, until=until)
+        until = now + self._config.interaction_lifetime
         client = self._registry.client(client_id)
-        if pushed is None or client is None or pushed.client_id != client_id:
+        pushed = self._store.open_request(hashed(request_uri), client_id=client_id, now=now, until=until)
+        if pushed is None or client is None:
             raise OAuthError("invalid_request", "request_uri: unknown, expired, decided, or of another application")
         asked = pushed.request
         return PendingAuthorization(

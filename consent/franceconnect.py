@@ -14,6 +14,7 @@ from secrets import token_urlsafe
 from urllib.parse import urlencode
 
 import httpx2
+from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.httpx_client import OAuth2Client
 from joserfc import jws
@@ -37,6 +38,8 @@ LEEWAY = 30
 
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "end_session_endpoint")
 _TOKEN_LIMIT = 16_384
+_MALFORMED = (AuthlibBaseError, JoseError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError)
+"""What the libraries raise on an answer of an unexpected shape; tests feed them any JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +72,29 @@ class _Cached:
 
 
 class FranceConnect:
-    """One relying party. Shared by the request threads: each of its two caches is guarded by its own lock, which is
-    held while it is filled, so that a crowd waits for one answer instead of asking for many.
+    """One relying party, shared by the request threads.
+
+    Each of its two caches is guarded by its own lock, which is held while it is filled: a crowd waits for one answer
+    instead of asking for many.
 
     Raises :class:`AccordError`: ``franceconnect_unreachable``, ``franceconnect_answer_invalid`` with the check
     that failed, ``login_refused``, or ``identity_incomplete``.
     """
 
-    def __init__(self, config: FranceConnectConfig, *, redirect_uri: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        config: FranceConnectConfig,
+        *,
+        redirect_uri: str,
+        clock: Callable[[], float],
+        timeout: float = TIMEOUT,
+    ) -> None:
         check_transport(config.issuer)
         self._config = config
         self._redirect_uri = redirect_uri
         self._clock = clock
-        self._transport = BoundedTransport()
+        self._timeout = timeout
+        self._transport = BoundedTransport(timeout)
         self._discovery: _Cached | None = None
         self._discovery_lock = threading.Lock()
         self._keys: _Cached | None = None
@@ -121,7 +134,9 @@ class FranceConnect:
             scope=SCOPE,
             redirect_uri=self._redirect_uri,
             transport=self._transport,
-            timeout=TIMEOUT,
+            timeout=self._timeout,
+            # Authlib holds a token for expired this long before it is; FranceConnect's live a minute.
+            leeway=0,
             headers={"Accept-Encoding": "identity"},
         )
 
@@ -133,10 +148,10 @@ class FranceConnect:
             raise AccordError("login_refused") if error.error == "invalid_grant" else _invalid("token") from None
         except httpx2.HTTPError:
             raise AccordError("franceconnect_unreachable") from None
-        except ValueError:
+        except _MALFORMED:
             raise _invalid("token") from None
         id_token = answer.get("id_token")
-        if not isinstance(id_token, str) or answer.get("token_type", "").lower() != "bearer":
+        if not isinstance(id_token, str) or str(answer.get("token_type")).lower() != "bearer":
             raise _invalid("token")
         return id_token
 
@@ -165,7 +180,7 @@ class FranceConnect:
             if not isinstance(claims, dict):
                 raise _invalid(check)
             self._registry(essential).validate(claims)
-        except (JoseError, ValueError):
+        except _MALFORMED:
             raise _invalid(check) from None
         return claims
 
@@ -215,9 +230,11 @@ class FranceConnect:
     @staticmethod
     def _get(client: OAuth2Client, url: str, *, withhold_token: bool) -> bytes:
         try:
-            answer = client.get(url, withhold_token=withhold_token)
+            answer = client.request("GET", url, withhold_token=withhold_token)
         except httpx2.HTTPError:
             raise AccordError("franceconnect_unreachable") from None
+        except _MALFORMED:
+            raise _invalid("token") from None
         if answer.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR:
             raise AccordError("franceconnect_unreachable")
         if answer.status_code != httpx2.codes.OK:

@@ -17,7 +17,8 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 class BoundedTransport(httpx2.BaseTransport):
     """A pooled transport that many short-lived clients share; thread-safe as HTTPX's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeout: float = TIMEOUT) -> None:
+        self._timeout = timeout
         self._inner = httpx2.HTTPTransport(verify=ssl.create_default_context())
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -28,7 +29,10 @@ class BoundedTransport(httpx2.BaseTransport):
             answer.close()
             raise httpx2.DecodingError("an encoded answer was not asked for")
         return httpx2.Response(
-            answer.status_code, headers=answer.headers, stream=_BoundedStream(stream), extensions=answer.extensions
+            answer.status_code,
+            headers=answer.headers,
+            stream=_BoundedStream(stream, self._timeout),
+            extensions=answer.extensions,
         )
 
     def close(self) -> None:
@@ -37,11 +41,12 @@ class BoundedTransport(httpx2.BaseTransport):
 
 
 class _BoundedStream(httpx2.SyncByteStream):
-    def __init__(self, inner: httpx2.SyncByteStream) -> None:
+    def __init__(self, inner: httpx2.SyncByteStream, timeout: float) -> None:
         self._inner = inner
+        self._timeout = timeout
 
     def __iter__(self) -> Iterator[bytes]:
-        left, deadline = ANSWER_LIMIT, time.monotonic() + TIMEOUT
+        left, deadline = ANSWER_LIMIT, time.monotonic() + self._timeout
         for chunk in self._inner:
             left -= len(chunk)
             if left < 0:

@@ -49,15 +49,16 @@ class ConsentStore:
             session.exec(delete(RequestRow).where(col(RequestRow.expires_at) <= now))
             session.add(row)
 
-    def open_request(self, key: str, *, now: int, until: int) -> PushedRequest | None:
-        """The request, if it waits for a decision. Its first opening makes it last until ``until``."""
+    def open_request(self, key: str, *, client_id: str, now: int, until: int) -> PushedRequest | None:
+        """The application's request, if it waits for a decision. Its first opening makes it last until ``until``."""
+        waiting = (*_waiting(key, now), col(RequestRow.client_id) == client_id)
         with Session(self._engine) as session, session.begin():
             session.exec(
                 update(RequestRow)
-                .where(*_waiting(key, now), col(RequestRow.opened).is_(False))
+                .where(*waiting, col(RequestRow.opened).is_(False))
                 .values(opened=True, expires_at=until)
             )
-            row = session.exec(select(RequestRow).where(*_waiting(key, now))).one_or_none()
+            row = session.exec(select(RequestRow).where(*waiting)).one_or_none()
             return None if row is None else _request(row)
 
     def decide_request(self, key: str, *, now: int) -> bool:

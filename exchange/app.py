@@ -115,7 +115,7 @@ class Accord:
         )
         errors.install(app, problems)
         oauth_errors.install(app)
-        app.include_router(oauth_routes.router(config, desk=desk, registry=registry, clock=clock))
+        app.include_router(oauth_routes.router(config, desk=desk))
         app.include_router(
             page_routes.router(
                 config, desk=desk, catalogue=catalogue, registry=registry, accesses=accesses, clock=clock

@@ -16,12 +16,14 @@ from starlette.requests import ClientDisconnect
 from consent.errors import OAuthError
 
 MEDIA_TYPE = "application/x-www-form-urlencoded"
-MAX_BYTES = 32_768
+MAX_BYTES = 65_536
 MAX_PARAMETERS = 32
 READ_TIMEOUT = 10.0
 """Seconds in which the whole body must arrive."""
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MAX_ASSERTION = 8192
+PRINTABLE = r"^[\x20-\x7E]+$"
+"""Printable ASCII (VSCHAR of RFC 6749 appendix A)."""
 
 Params: TypeAlias = Mapping[str, str]
 
@@ -33,7 +35,8 @@ class ClientForm(BaseModel):
 
     client_assertion_type: Annotated[str, Field(max_length=128, json_schema_extra={"enum": [ASSERTION_TYPE]})] = ""
     client_assertion: Annotated[
-        str, Field(max_length=MAX_ASSERTION, description="a JWT whose `aud` is the issuer, as a string")
+        str,
+        Field(max_length=MAX_ASSERTION, pattern=PRINTABLE, description="a JWT whose `aud` is the issuer, as a string"),
     ] = ""
     client_id: Annotated[str, Field(max_length=128, description="optional; must agree with the assertion")] = ""
 
@@ -45,7 +48,7 @@ async def read_params(request: Request) -> Params:
     """The parameters that have a value, each sent once (RFC 6749 section 3.2)."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
         raise OAuthError("invalid_request", f"Content-Type: must be {MEDIA_TYPE}")
-    return parse_params(await _body(request))
+    return parse_params(await read_body(request))
 
 
 def parse_params(body: bytes) -> Params:
@@ -61,30 +64,44 @@ def parse_params(body: bytes) -> Params:
 
 
 def check_form(params: Params, form: type[Form]) -> Form:
-    """The form, within its declared lengths; what the parameters say is checked by its endpoint."""
+    """The form, within its declared lengths and characters; what the parameters say is checked by its endpoint."""
     try:
         return form.model_validate(params)
     except ValidationError as error:
         # A declared name: members that the model does not declare are ignored, as RFC 6749 section 3.1 asks.
         name = error.errors(include_url=False, include_input=False)[0]["loc"][0]
-        raise OAuthError("invalid_request", f"{name}: longer than the contract allows") from None
+        raise OAuthError("invalid_request", f"{name}: not of the form or length that the contract says") from None
 
 
 def described(form: type[ClientForm]) -> dict[str, Any]:
     """The form as FastAPI's ``openapi_extra``."""
-    return {"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": form.model_json_schema()}}}}
+    schema = form.model_json_schema()
+    for name, parameter in schema["properties"].items():
+        # The empty default says 'absent' to us; RFC 6749 has no empty parameters.
+        del parameter["default"]
+        if name in schema["required"]:
+            parameter["minLength"] = 1
+    # Parameters that we do not know are passed over, but they are parameters: strings, each once.
+    schema |= {"additionalProperties": {"type": "string"}, "maxProperties": MAX_PARAMETERS}
+    return {"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": schema}}}}
 
 
-async def _body(request: Request) -> bytes:
+async def read_body(request: Request, *, within: float = READ_TIMEOUT) -> bytes:
+    """The body, bounded in bytes and in time (seconds)."""
     body = bytearray()
+    _check_length(int(length) if (length := request.headers.get("content-length", "")).isdecimal() else 0)
     try:
-        async with asyncio.timeout(READ_TIMEOUT):
+        async with asyncio.timeout(within):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > MAX_BYTES:
-                    raise OAuthError("invalid_request", f"the form: at most {MAX_BYTES} bytes", status=413)
+                _check_length(len(body))
     except TimeoutError:
         raise OAuthError("invalid_request", "the form: did not arrive in time", status=408) from None
     except ClientDisconnect:
         raise OAuthError("invalid_request", "the form: did not arrive whole") from None
     return bytes(body)
+
+
+def _check_length(length: int) -> None:
+    if length > MAX_BYTES:
+        raise OAuthError("invalid_request", f"the form: at most {MAX_BYTES} bytes")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from consent.authorization import pkce
-from consent.authorization.forms import ClientForm
+from consent.authorization.forms import PRINTABLE, ClientForm
 from consent.authorization.references import MAX_LENGTH
 from consent.errors import OAuthError
 
@@ -28,7 +28,9 @@ class TokenForm(ClientForm):
 
     grant_type: Annotated[str, Field(max_length=128, json_schema_extra={"enum": [GRANT_TYPE]})] = ""
     code: Annotated[str, Field(max_length=MAX_LENGTH)] = ""
-    redirect_uri: Annotated[str, Field(max_length=2048, description="the one of the pushed request")] = ""
+    redirect_uri: Annotated[
+        str, Field(max_length=2048, pattern=PRINTABLE, description="the one of the pushed request")
+    ] = ""
     code_verifier: Annotated[str, Field(max_length=128, description="RFC 7636")] = ""
 
 

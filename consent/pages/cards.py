@@ -99,7 +99,9 @@ class Wording:
             purpose=self._purpose(access.client_id, detail),
             ground=named(self.language, "basis", access.legal_basis),
             sent=sent,
-            outcome=say(self.language, "accesses.sent" if sent else "accesses.not_sent", reason=reason[:1].lower() + reason[1:]),
+            outcome=say(
+                self.language, "accesses.sent" if sent else "accesses.not_sent", reason=reason[:1].lower() + reason[1:]
+            ),
             grant_id=access.grant_id,
         )
 

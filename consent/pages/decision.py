@@ -42,7 +42,7 @@ def add_decision(router: APIRouter, site: Site) -> None:
     def decide(
         request: Request,
         fiche: Annotated[str, Form(max_length=8192)],
-        decision: Annotated[Literal["agree", "refuse"], Form()],
+        decision: Annotated[Literal["agree", "refuse", "look"], Form()],
         champ: Annotated[list[Annotated[str, Form(max_length=200)]], Form(max_length=500)] = [],  # noqa: B006
         fin: Annotated[str, Form(max_length=20)] = "",
     ) -> Response:
@@ -51,6 +51,8 @@ def add_decision(router: APIRouter, site: Site) -> None:
         pending = site.desk.pending(str(ticket["client_id"]), str(ticket["request_uri"]))
         if decision == "refuse":
             return redirect(site.desk.refuse(pending, session.citizen))
+        if decision == "look":
+            return _screen(site, request, session, pending, answer=Answer(champ, fin))
         return _agree(site, request, session, pending=pending, ticket=ticket, answer=Answer(champ, fin))
 
 
@@ -66,10 +68,10 @@ def _agree(
     language: Language = "en" if ticket["language"] == "en" else "fr"
     shown = _notice(site, pending, now=int(str(ticket["shown_at"])), language=language)
     if shown.sha256 != ticket["notice_sha256"]:
-        return _screen(site, request, session, pending, warning="changed", status=409)
+        return _screen(site, request, session, pending, warning="changed", status=409, answer=answer)
     fields = _chosen(pending, answer.fields)
     if not any(fields):
-        return _screen(site, request, session, pending, warning="choose_something", status=422)
+        return _screen(site, request, session, pending, warning="choose_something", status=422, answer=answer)
     if answer.until not in map(str, shown.ends):
         raise AccordError("form_expired")
     return redirect(
@@ -87,7 +89,9 @@ def _screen(
     *,
     warning: str | None = None,
     status: int = 200,
+    answer: Answer | None = None,
 ) -> Response:
+    """The screen; shown again, it keeps what was ticked: nobody agrees to a box that ticked itself."""
     language, now = site.language(request), int(site.clock())
     shown = _notice(site, pending, now=now, language=language)
     ticket = {
@@ -102,6 +106,7 @@ def _screen(
         "notice": shown,
         "ticket": site.tickets.seal(ticket, lifetime=TICKET_LIFETIME),
         "warning": warning,
+        "answer": answer,
     }
     targets = (pending.redirect_uri,)
     return site.show(request, "consent.html", status=status, form_targets=targets, content=content)

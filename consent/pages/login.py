@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from consent.identity import pseudonym, seal
 from consent.model import Citizen
-from consent.pages.site import Site, redirect
+from consent.pages.site import CALLBACK, Site, redirect
 from consent.session import Login
 from openapi.fields import PivotIdentity
 from openapi.problem import AccordError
@@ -26,7 +26,7 @@ def add_login(router: APIRouter, site: Site) -> None:
         target = own_path(retour)
         return redirect(target) if site.session(request) else site.depart(target)
 
-    @router.get("/franceconnect/retour")
+    @router.get(CALLBACK)
     def come_back(request: Request, code: _Parameter = "", state: _Parameter = "", error: _Parameter = "") -> Response:
         login = site.sessions.login(request.cookies)
         if login is None or not hmac.compare_digest(login.state.encode(), state.encode()):

@@ -1,7 +1,7 @@
 """The pages' router. A page's troubles are pages too, in plain words and with the right status."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from fastapi.exceptions import RequestValidationError
@@ -17,12 +17,10 @@ from consent.outbound import check_transport
 from consent.pages.account import add_account
 from consent.pages.decision import add_decision
 from consent.pages.login import add_login
-from consent.pages.site import STATIC, LoginNeeded, Site
+from consent.pages.site import CALLBACK, STATIC, LoginNeeded, Site
 from consent.ports import Accesses, Catalogue, Registry
 from consent.session import FormGuard, Seal, Sessions
 from openapi.problem import AccordError
-
-CALLBACK = "/franceconnect/retour"
 
 
 def router(
@@ -74,7 +72,7 @@ def _page_route(site: Site) -> type[APIRoute]:
     """Routes whose refusals are shown as pages of ``site``."""
 
     class PageRoute(APIRoute):
-        def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handler = super().get_route_handler()
 
             async def handle(request: Request) -> Response:
@@ -89,13 +87,18 @@ def _page_route(site: Site) -> type[APIRoute]:
 
 
 def _refused(site: Site, request: Request, refusal: Exception) -> Response:
-    try:
-        if isinstance(refusal, LoginNeeded):
-            return site.depart(refusal.return_to)
-    except AccordError as failure:
-        return site.show_problem(request, failure.slug, failure.facts)
+    if isinstance(refusal, LoginNeeded):
+        return _log_in_first(site, request, refusal.return_to)
     if isinstance(refusal, AccordError):
-        return site.show_problem(request, refusal.slug, refusal.facts)
+        retry = "/connexion" if refusal.slug == "session_expired" else None
+        return site.show_problem(request, refusal.slug, refusal.facts, retry=retry)
     if isinstance(refusal, OAuthError):
         return site.show_trouble(request, "request_over", status=400)
-    return site.show_trouble(request, "form_incomplete", status=400)
+    return site.show_trouble(request, "request_malformed", status=400)
+
+
+def _log_in_first(site: Site, request: Request, return_to: str) -> Response:
+    try:
+        return site.depart(return_to)
+    except AccordError as failure:
+        return site.show_problem(request, failure.slug, failure.facts, retry=return_to)

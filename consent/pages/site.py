@@ -15,17 +15,18 @@ from consent.desk import Desk
 from consent.franceconnect import FranceConnect
 from consent.outbound import origin
 from consent.pages.cards import Wording
-from consent.pages.texts import LANGUAGES, preferred, say
+from consent.pages.texts import LANGUAGES, known, preferred, say
 from consent.ports import Accesses, Catalogue, Registry
 from consent.session import FormGuard, Login, Seal, Session, Sessions
 from openapi.problem import AccordError, Fact, Language, problem
 
+CALLBACK = "/franceconnect/retour"
 SHEET = "accord.css"
 STATIC: Mapping[str, str] = {SHEET: "text/css; charset=utf-8", "accord.svg": "image/svg+xml"}
 """The files served beside the pages, with their media types."""
 
 
-class LoginNeeded(Exception):  # noqa: N818 - a turn in the road, not an error
+class LoginNeeded(Exception):
     """The page is for someone who is logged in; ``return_to`` is where she wanted to go."""
 
     def __init__(self, return_to: str) -> None:
@@ -133,7 +134,12 @@ class Site:
     def show_problem(
         self, request: Request, slug: str, facts: Mapping[str, Fact] | None = None, *, retry: str | None = None
     ) -> Response:
-        """A registered problem as a page. ``retry`` is a path of ours that starts again."""
+        """A registered problem as a page, in the pages' own words where they have some.
+
+        ``retry`` is a path of ours that starts again.
+        """
+        if known("problem", slug):
+            return self.show_trouble(request, slug, status=problem(slug).status)
         registered, language = problem(slug), self.language(request)
         document = registered.document(facts or {}, base=self.config.issuer, language=language)
         content = {"title": document["title"], "detail": document["detail"], "retry": retry}
@@ -146,8 +152,8 @@ class Site:
         return self.show(request, "problem.html", status=status, content={**content, "retry": None})
 
     def _other_url(self, request: Request, language: Language) -> str | None:
-        """This page in the other language; a form's answer has no address to come back to."""
-        if request.method != "GET":
+        """This page in the other language; the answer to a form or a login has no address to come back to."""
+        if request.method != "GET" or request.url.path == CALLBACK:
             return None
         other = next(each for each in LANGUAGES if each != language)
         return path_of(request, lang=other)

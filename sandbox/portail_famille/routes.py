@@ -162,12 +162,18 @@ def router(config: PortalConfig, *, clock: Callable[[], float] = time.time) -> A
     routes.add_api_route("/quotient-familial/actualiser", portal.refresh, methods=["POST"])
     routes.add_api_route("/retour", portal.come_back, methods=["GET"])
     routes.add_api_route("/style.css", _style, methods=["GET"])
+    routes.add_api_route("/favicon.ico", _no_icon, methods=["GET"])
     return routes
 
 
 async def _style() -> Response:
     content = resources.files("sandbox.portail_famille").joinpath("static/portail.css").read_bytes()
     return Response(content, media_type="text/css; charset=utf-8", headers={"Cache-Control": "public, max-age=300"})
+
+
+async def _no_icon() -> Response:
+    """Browsers ask without being told to; this town has none."""
+    return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 def _readable(received: QuotientFamilial) -> dict[str, object]:

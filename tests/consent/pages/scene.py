@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from urllib.parse import urlencode
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from fastapi import FastAPI
+from starlette.responses import Response
 
 from consent.config import ConsentConfig, FranceConnectConfig
 from consent.desk import PendingAuthorization
@@ -16,7 +18,6 @@ from consent.ports import AccessView, Permit, Refusal
 from consent.session import Sessions
 from openapi.fields import Siret
 from openapi.problem import AccordError
-from starlette.responses import Response
 
 NOW = 1_795_500_000
 """24 November 2026, 07:00 in Paris."""
@@ -25,7 +26,7 @@ ISSUER = "https://accord.example"
 SESSION_KEY = bytes(range(32))
 SIRET = Siret("21350238800019")
 REQUEST_URI = "urn:ietf:params:oauth:request_uri:abc"
-AUTHORIZE = f"/oauth/authorize?client_id=portail-famille&request_uri={REQUEST_URI}"
+AUTHORIZE = "/oauth/authorize?" + urlencode({"client_id": "portail-famille", "request_uri": REQUEST_URI})
 CALLBACK = "https://portail.valombre.example/retour"
 
 CLIENT = Client("portail-famille", "Portail famille", SIRET, "Commune de Valombre", (CALLBACK,), {"keys": []}, "none")
@@ -37,14 +38,12 @@ DETAIL = Detail(
     access="recurring",
     retention="P90D",
 )
-PERMIT = Permit(
-    {"fr": "Calculer le tarif de la crèche", "en": "Work out the nursery fee"}, "consent", NOW + 400 * DAY
-)
+PERMIT = Permit({"fr": "Calculer le tarif de la crèche", "en": "Work out the nursery fee"}, "consent", NOW + 400 * DAY)
 NOTICE = DatasetNotice(
     dataset="quotient_familial",
     title={"fr": "Quotient familial", "en": "Family quotient"},
     holder={
-        "fr": "Caisse d’allocations familiales (CAF) ou Mutualité sociale agricole (MSA)",
+        "fr": "Caisse d'allocations familiales (CAF) ou Mutualité sociale agricole (MSA)",
         "en": "Family allowance fund (CAF) or agricultural fund (MSA)",
     },
     fields={

@@ -1,0 +1,239 @@
+"""The log: callers queue, one thread commits whatever is waiting as one transaction and tells every waiter.
+
+Errors come in two kinds. A batch that fails (database slow or gone) tells its own waiters :class:`LogUnavailable` and
+the next batch goes on from the head it finds. A head that contradicts itself is fatal: :class:`LogBroken` for everyone,
+until somebody repairs the database and the process starts again.
+
+A crash before COMMIT leaves nothing, and nobody was told anything. A crash after it leaves entries whose callers
+received no answer: the log may say more than was released, never less.
+
+Shared state: the queue, which is made for it; ``_broken``, written once by the thread. All else belongs to the thread.
+"""
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections import defaultdict
+from concurrent.futures import Future as ThreadFuture
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, Self, TypeAlias
+
+from audit.checkpoint import NoteInvalid, NoteSigner
+from audit.commit import KnownKeys, check_head, prepare
+from audit.entry import SALT_BYTES
+from audit.model import Append, LogBroken, LogError, LogUnavailable, Receipt
+from audit.store import Session, Store, StoreError
+from audit.tiles import Edge, read_edge
+
+Outcome: TypeAlias = Receipt | LogError
+
+_logger = logging.getLogger("accord.audit")
+
+
+@dataclass(slots=True)
+class _Waiting:
+    append: Append
+    deadline: float
+    loop: asyncio.AbstractEventLoop | None
+    future: Any
+    """An asyncio future when ``loop`` is set, else one of ``concurrent.futures``."""
+
+
+class Log:
+    """One process's writer. Make it with :meth:`open`."""
+
+    def __init__(self, store: Store, key: NoteSigner, *, max_queue: int, max_batch: int, timeout: float) -> None:
+        self._store = store
+        self._key = key
+        self._max_queue = max_queue
+        self._max_batch = max_batch
+        self._timeout = timeout
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._broken: LogBroken | None = None
+        self._closed = False
+        self._session: Session | None = None
+        self._edge: Edge | None = None
+        self._thread = threading.Thread(target=self._run, name="audit-log", daemon=True)
+
+    @classmethod
+    def open(
+        cls,
+        store: Store,
+        key: NoteSigner,
+        *,
+        origin: str,
+        max_queue: int = 4096,
+        max_batch: int = 512,
+        timeout: float = 5.0,
+    ) -> Self:
+        """Check the head and start the writer.
+
+        ``timeout``: seconds an append may wait. Raises :class:`LogBroken` when the head contradicts itself or was
+        signed by another key, :class:`LogUnavailable` when the database cannot be read.
+        """
+        if key.name != origin:
+            raise LogBroken(f"the log's key is of {key.name!r}, not of {origin!r}: restore the key or the setting")
+        log = cls(store, key, max_queue=max_queue, max_batch=max_batch, timeout=timeout)
+        try:
+            log._check_start()
+        except StoreError as error:
+            raise LogUnavailable(f"the log cannot be read: {error}") from None
+        log._thread.start()
+        return log
+
+    @property
+    def is_open(self) -> bool:
+        """Whether appends are accepted."""
+        return not self._closed and self._broken is None
+
+    async def append(self, append: Append) -> Receipt:
+        """Durable when it returns. Raises :class:`LogUnavailable` or :class:`LogBroken`."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Receipt] = loop.create_future()
+        self._enqueue(append, loop, future)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await future
+        except TimeoutError:
+            raise LogUnavailable("the log did not answer in time") from None
+
+    def append_blocking(self, append: Append, timeout: float | None = None) -> Receipt:
+        """:meth:`append` for a thread without an event loop."""
+        future: ThreadFuture[Receipt] = ThreadFuture()
+        self._enqueue(append, None, future)
+        try:
+            return future.result(self._timeout if timeout is None else timeout)
+        except TimeoutError:
+            raise LogUnavailable("the log did not answer in time") from None
+
+    def close(self) -> None:
+        """Commit what is waiting and stop; bounded by the database's own time limits."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            self._thread.join(timeout=30)
+
+    def _enqueue(self, append: Append, loop: asyncio.AbstractEventLoop | None, future: Any) -> None:
+        if self._broken is not None:
+            raise self._broken
+        if self._closed:
+            raise LogUnavailable("the log is closed")
+        if self._queue.qsize() >= self._max_queue:
+            raise LogUnavailable("too many appends are waiting")
+        self._queue.put(_Waiting(append, time.monotonic() + self._timeout, loop, future))
+
+    def _check_start(self) -> None:
+        with self._store.reading() as session:
+            head = session.head()
+            check_head(head)
+            if head.size == 0:
+                return
+            notes = session.rows("SELECT note FROM log_checkpoints WHERE size = ?", (head.size,))
+            entries = session.rows('SELECT max("index") FROM log_entries')
+        try:
+            checkpoint = self._key.verifier().open(notes[0][0]) if notes else None
+        except NoteInvalid as error:
+            raise LogBroken(f"the newest checkpoint was not signed by this deployment's key: {error}") from None
+        if checkpoint is None or checkpoint.root != head.root or entries != [(head.size - 1,)]:
+            raise LogBroken(
+                "the head of the log does not match its entries and checkpoint: nothing is written; run "
+                "'accord audit verify', then restore the database from its last sound backup"
+            )
+
+    def _run(self) -> None:
+        last = False
+        while not last:
+            waiting, last = self._take()
+            if not waiting:
+                continue
+            try:
+                outcomes = self._commit(waiting)
+            except LogBroken as broken:
+                self._broken = broken
+                outcomes = [broken] * len(waiting)
+            except Exception as error:  # noqa: BLE001  # one batch fails, whatever it was; the next goes on
+                # Without its message or trace: they may quote values.
+                _logger.error("batch failed: %s", type(error).__qualname__)  # noqa: TRY400
+                self._forget()
+                outcomes = [LogUnavailable("the database did not take the entry")] * len(waiting)
+            _tell(waiting, outcomes)
+        self._forget()
+
+    def _take(self) -> tuple[list[_Waiting], bool]:
+        """Whatever is waiting, at least one; and whether the log was closed."""
+        taken: list[_Waiting] = []
+        item = self._queue.get()
+        late: list[_Waiting] = []
+        now = time.monotonic()
+        while item is not None:
+            (taken if item.deadline > now else late).append(item)
+            if len(taken) >= self._max_batch:
+                break
+            try:
+                item = self._queue.get_nowait()
+            except Empty:
+                break
+        _tell(late, [LogUnavailable("the log did not answer in time")] * len(late))
+        return taken, item is None
+
+    def _commit(self, waiting: list[_Waiting]) -> list[Outcome]:
+        if self._broken is not None:
+            raise self._broken
+        appends = [one.append for one in waiting]
+        if self._session is None:
+            self._session = self._store.connect()
+        session = self._session
+        with session.transaction():
+            head = session.head()
+            if self._edge is None or self._edge.size != head.size:
+                # Another process committed since, or this one has just begun.
+                self._edge = read_edge(session, head.size)
+            known = _known(session, appends)
+            salts = os.urandom(SALT_BYTES * len(appends))
+            commit = prepare(appends, head=head, edge=self._edge, known=known, signer=self._key, salts=salts)
+            session.write(commit.batch)
+        return list(commit.receipts)
+
+    def _forget(self) -> None:
+        self._edge = None
+        if self._session is not None:
+            session, self._session = self._session, None
+            session.close()
+
+
+def _known(session: Session, appends: list[Append]) -> KnownKeys:
+    spends = [key for append in appends for key in append.spends]
+    closing = [key for append in appends for key in (*append.requires, *append.closes)]
+    return KnownKeys(
+        session.known("log_spent_keys", spends) if spends else set(),
+        session.known("log_closed_keys", closing) if closing else set(),
+    )
+
+
+def _tell(waiting: list[_Waiting], outcomes: "list[Outcome] | list[LogUnavailable] | list[LogBroken]") -> None:
+    """Wake every waiter: one call for each event loop, not one for each entry."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Any, Outcome]]] = defaultdict(list)
+    for one, outcome in zip(waiting, outcomes, strict=True):
+        if one.loop is None:
+            _resolve([(one.future, outcome)])
+        else:
+            by_loop[one.loop].append((one.future, outcome))
+    for loop, resolved in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, resolved)
+        except RuntimeError:
+            # The loop was closed: its waiters are gone.
+            continue
+
+
+def _resolve(resolved: list[tuple[Any, Outcome]]) -> None:
+    for future, outcome in resolved:
+        if future.done():
+            continue
+        if isinstance(outcome, LogError):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)

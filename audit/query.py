@@ -1,0 +1,90 @@
+"""Reading the log: a citizen's accesses, one entry, its proof. Raises ``LogUnavailable`` when it cannot."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from audit.merkle import path_through, right_edge
+from audit.model import LogUnavailable
+from audit.proof import write_proof
+from audit.store import Session, Store, StoreError
+from audit.tiles import StoredNodes
+
+MAX_LIMIT = 200
+
+_OF_CITIZEN = (
+    'SELECT e."index", e.leaf, d.detail FROM log_details d JOIN log_entries e ON e."index" = d."index" '
+    'WHERE d.citizen = ? AND d."index" < ? ORDER BY d."index" DESC LIMIT ?'
+)
+_ENTRY = (
+    'SELECT e.leaf, d.salt, d.detail FROM log_entries e LEFT JOIN log_details d ON d."index" = e."index" '
+    'WHERE e."index" = ?'
+)
+_LAST_INDEX = 2**63 - 1
+_ACCESS_KINDS = ("access", "refusal", "failure")
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRecord:
+    """An access, a refusal or a failure about one citizen, with its detail opened."""
+
+    index: int
+    skeleton: Mapping[str, object]
+    detail: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """An entry as it is kept; ``salt`` and ``detail`` are ``None`` once erased."""
+
+    index: int
+    leaf: bytes
+    salt: bytes | None
+    detail: bytes | None
+
+
+class Queries:
+    """Reads; holds no lock that a writer waits for."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def accesses_of(self, citizen: str, *, before: int | None = None, limit: int = 50) -> list[AccessRecord]:
+        """The citizen's accesses by her pseudonym, newest first, with an index below ``before``."""
+        parameters = (citizen, _LAST_INDEX if before is None else before, min(limit, MAX_LIMIT))
+        with self._reading() as read:
+            rows = read.rows(_OF_CITIZEN, parameters)
+        found = [AccessRecord(row[0], json.loads(bytes(row[1])), json.loads(bytes(row[2]))) for row in rows]
+        return [one for one in found if one.skeleton.get("kind") in _ACCESS_KINDS]
+
+    def entry(self, index: int) -> StoredEntry | None:
+        """One entry with its opening."""
+        if not 0 <= index <= _LAST_INDEX:
+            return None
+        with self._reading() as read:
+            rows = read.rows(_ENTRY, (index,))
+        if not rows:
+            return None
+        leaf, salt, detail = rows[0]
+        return StoredEntry(index, bytes(leaf), _bytes(salt), _bytes(detail))
+
+    def proof(self, index: int) -> str:
+        """A C2SP tlog-proof of an entry to the newest checkpoint."""
+        with self._reading() as read:
+            size, note = read.rows("SELECT size, note FROM log_checkpoints ORDER BY size DESC LIMIT 1")[0]
+            nodes = StoredNodes(read, size)
+            path = path_through(index, size, nodes.node, right_edge(size, nodes.node))
+        return write_proof(index, path, note)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        try:
+            with self._store.reading() as session:
+                yield session
+        except StoreError as error:
+            raise LogUnavailable(str(error)) from None
+
+
+def _bytes(value: Sequence[int] | None) -> bytes | None:
+    return None if value is None else bytes(value)

@@ -1,0 +1,134 @@
+"""What the log asks of a database, and the statements, which both engines share."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+Row: TypeAlias = tuple[Any, ...]
+"""A row as the driver gives it."""
+
+
+class StoreError(Exception):
+    """The database did not do what was asked, or not in time. What was under way was rolled back or is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head of the log: size in entries, the frontier's hashes one after the other, the root."""
+
+    size: int
+    frontier: bytes
+    root: bytes
+
+
+@dataclass(slots=True)
+class Batch:
+    """The rows of one commit."""
+
+    head: Head
+    note: str
+    entries: Sequence[Row]
+    details: Sequence[Row]
+    tiles: Sequence[Row] = field(default_factory=list)
+    spent: Sequence[Row] = field(default_factory=list)
+    closed: Sequence[Row] = field(default_factory=list)
+
+
+class Session(Protocol):
+    """One connection, used by one thread at a time. Every method may raise :class:`StoreError`."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """A transaction that holds the log's lock: one writer at a time, on every process."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Everything read inside is of one moment."""
+        ...
+
+    def head(self) -> Head:
+        """The head; inside a transaction it cannot move."""
+        ...
+
+    def known(self, table: str, keys: Sequence[str]) -> set[str]:
+        """Which of ``keys`` stand in ``log_spent_keys`` or ``log_closed_keys``."""
+        ...
+
+    def write(self, batch: Batch) -> None:
+        """Write the rows of a commit."""
+        ...
+
+    def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """The rows of a reading statement, whose parameters are written ``?``."""
+        ...
+
+    def stream(self, statement: str) -> Iterator[Row]:
+        """Rows one after the other, without holding them all."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class Store(Protocol):
+    """A database with the log's tables."""
+
+    def connect(self) -> Session:
+        """A new session. Raises :class:`StoreError`."""
+        ...
+
+    def reading(self) -> AbstractContextManager[Session]:
+        """A session for reading, kept for the next reader."""
+        ...
+
+
+INSERTS = {
+    "entries": 'INSERT INTO log_entries ("index", leaf) VALUES (?, ?)',
+    "details": 'INSERT INTO log_details ("index", salt, detail, citizen) VALUES (?, ?, ?, ?)',
+    "tiles": "INSERT INTO log_tiles (level, tile, hashes, root) VALUES (?, ?, ?, ?)",
+    "spent": 'INSERT INTO log_spent_keys (key, "index") VALUES (?, ?)',
+    "closed": 'INSERT INTO log_closed_keys (key, "index") VALUES (?, ?)',
+}
+CHECKPOINT = "INSERT INTO log_checkpoints (size, note) VALUES (?, ?)"
+READ_HEAD = "SELECT size, frontier, root FROM log_head WHERE id = 1"
+MOVE_HEAD = "UPDATE log_head SET size = ?, frontier = ?, root = ? WHERE id = 1"
+
+
+def inserts(batch: Batch) -> Iterable[tuple[str, Sequence[Row]]]:
+    """The statements of a commit and their rows, without the empty ones."""
+    for name, statement in INSERTS.items():
+        if rows := getattr(batch, name):
+            yield statement, rows
+    yield CHECKPOINT, [(batch.head.size, batch.note)]
+
+
+class ReadingSessions:
+    """A few idle sessions for readers. A session that failed is not kept."""
+
+    IDLE = 4
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        # A list's append and pop are atomic: no lock.
+        self._idle: list[Session] = []
+
+    @contextmanager
+    def lend(self) -> Iterator[Session]:
+        """A session for the length of the block."""
+        session = self._take()
+        try:
+            yield session
+        except BaseException:
+            session.close()
+            raise
+        if len(self._idle) < self.IDLE:
+            self._idle.append(session)
+        else:
+            session.close()
+
+    def _take(self) -> Session:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._store.connect()

@@ -1,0 +1,111 @@
+"""The log on SQLite: durable (WAL, synchronous=FULL), one writer at a time by ``BEGIN IMMEDIATE``."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+from audit.store.port import MOVE_HEAD, READ_HEAD, Batch, Head, ReadingSessions, Row, Session, StoreError, inserts
+
+BUSY_SECONDS = 4.0
+"""How long a statement waits for another writer."""
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    # Without it INSERT OR REPLACE would pass the triggers that refuse to delete.
+    "PRAGMA recursive_triggers=ON",
+)
+
+
+class SqliteStore:
+    """One file."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._readers = ReadingSessions(self)
+
+    def connect(self) -> Session:
+        """A new session; the file must be there."""
+        try:
+            return SqliteSession(self._path)
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot open the log: {type(error).__name__}") from None
+
+    def reading(self) -> AbstractContextManager[Session]:
+        """A session for reading."""
+        return self._readers.lend()
+
+
+class SqliteSession:
+    """One connection."""
+
+    def __init__(self, path: str) -> None:
+        self._connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
+        )
+        for pragma in _PRAGMAS:
+            self._connection.execute(pragma)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """``BEGIN IMMEDIATE`` takes the database's write lock: the head cannot move."""
+        with _translated():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """A deferred transaction reads from one moment."""
+        with _translated():
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.execute("ROLLBACK")
+
+    def head(self) -> Head:
+        """The head."""
+        with _translated():
+            return Head(*self._connection.execute(READ_HEAD).fetchone())
+
+    def known(self, table: str, keys: Sequence[str]) -> set[str]:
+        """Which of ``keys`` are in ``table``."""
+        marks = ",".join("?" * len(keys))
+        with _translated():
+            return {row[0] for row in self._connection.execute(f"SELECT key FROM {table} WHERE key IN ({marks})", keys)}  # noqa: S608  # a table of ours, marks for the values
+
+    def write(self, batch: Batch) -> None:
+        """Write the rows of a commit."""
+        with _translated():
+            for statement, rows in inserts(batch):
+                self._connection.executemany(statement, rows)
+            self._connection.execute(MOVE_HEAD, (batch.head.size, batch.head.frontier, batch.head.root))
+
+    def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """The rows of a reading statement."""
+        with _translated():
+            return self._connection.execute(statement, parameters).fetchall()
+
+    def stream(self, statement: str) -> Iterator[Row]:
+        """Rows one after the other."""
+        with _translated():
+            yield from self._connection.execute(statement)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        # The type alone: messages may quote values.
+        raise StoreError(type(error).__name__) from error

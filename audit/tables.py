@@ -1,0 +1,81 @@
+"""The log's tables. Only the head's one row ever changes, and only forward; triggers see to it on both engines."""
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData
+from sqlmodel import Field, SQLModel
+
+_Index = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(SQLModel):
+    """Tables of the log, on their own metadata."""
+
+    metadata = MetaData()
+
+
+class EntryRow(Base, table=True):
+    """An entry: the bytes hashed into the tree."""
+
+    __tablename__ = "log_entries"
+
+    index: int = Field(sa_column=Column(_Index, primary_key=True, autoincrement=False))
+    leaf: bytes = Field(sa_type=LargeBinary)
+
+
+class DetailRow(Base, table=True):
+    """The sealed part of an entry and its salt. ``citizen`` repeats the pseudonym, to be found by."""
+
+    __tablename__ = "log_details"
+
+    index: int = Field(sa_column=Column(_Index, primary_key=True, autoincrement=False))
+    salt: bytes = Field(sa_type=LargeBinary)
+    detail: bytes = Field(sa_type=LargeBinary)
+    citizen: str | None = None
+
+
+class TileRow(Base, table=True):
+    """A full tile of the tree (C2SP tlog-tiles): 256 hashes, and the hash above them."""
+
+    __tablename__ = "log_tiles"
+
+    level: int = Field(primary_key=True)
+    tile: int = Field(sa_column=Column(_Index, primary_key=True, autoincrement=False))
+    hashes: bytes = Field(sa_type=LargeBinary)
+    root: bytes = Field(sa_type=LargeBinary)
+
+
+class CheckpointRow(Base, table=True):
+    """A signed checkpoint: one for each commit."""
+
+    __tablename__ = "log_checkpoints"
+
+    size: int = Field(sa_column=Column(_Index, primary_key=True, autoincrement=False))
+    note: str
+
+
+class SpentRow(Base, table=True):
+    """A one-time key and the entry that spent it."""
+
+    __tablename__ = "log_spent_keys"
+
+    key: str = Field(primary_key=True)
+    index: int = Field(sa_type=_Index)
+
+
+class ClosedRow(Base, table=True):
+    """A key that was closed for good and the entry that closed it."""
+
+    __tablename__ = "log_closed_keys"
+
+    key: str = Field(primary_key=True)
+    index: int = Field(sa_type=_Index)
+
+
+class HeadRow(Base, table=True):
+    """The head of the log: one row."""
+
+    __tablename__ = "log_head"
+
+    id: int = Field(primary_key=True)
+    size: int = Field(sa_type=_Index)
+    frontier: bytes = Field(sa_type=LargeBinary)
+    root: bytes = Field(sa_type=LargeBinary)

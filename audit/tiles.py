@@ -1,0 +1,96 @@
+"""Tiles of the tree (C2SP tlog-tiles): 256 hashes each, kept once they are full and never changed.
+
+What is not yet full is the edge. It is never stored: the entries and the full tiles below it say what it holds.
+"""
+
+from collections.abc import Sequence
+
+from audit.merkle import HASH_BYTES, Node, leaf_hash, node_hash
+from audit.store.port import Row, Session
+
+WIDTH = 256
+HEIGHT = 8
+
+
+class Edge:
+    """The hashes of the tiles that are not full, by level, as the writer holds them in memory."""
+
+    def __init__(self, size: int, levels: Sequence[list[bytes]]) -> None:
+        self.size = size
+        self._levels = [list(level) for level in levels]
+
+    def extend(self, leaves: Sequence[bytes], node: Node) -> list[Row]:
+        """Take a batch's leaf hashes in; return the rows of the tiles that became full.
+
+        ``node`` gives the complete nodes that the batch made.
+        """
+        full: list[Row] = []
+        added, level, start = list(leaves), 0, self.size
+        while added:
+            if level == len(self._levels):
+                self._levels.append([])
+            hashes = self._levels[level] + added
+            tile = (start - len(self._levels[level])) // WIDTH
+            added = []
+            while len(hashes) >= WIDTH:
+                root = node(HEIGHT * (level + 1), tile)
+                full.append((level, tile, b"".join(hashes[:WIDTH]), root))
+                added.append(root)
+                hashes, tile = hashes[WIDTH:], tile + 1
+            self._levels[level] = hashes
+            start, level = start // WIDTH, level + 1
+        self.size += len(leaves)
+        return full
+
+
+def read_edge(session: Session, size: int) -> Edge:
+    """The edge of a tree of ``size`` leaves, from the entries and the full tiles."""
+    levels = [read_leaves(session, size - size % WIDTH, size)]
+    level, complete = 1, size // WIDTH
+    while complete:
+        statement = "SELECT root FROM log_tiles WHERE level = ? AND tile >= ? AND tile < ? ORDER BY tile"
+        rows = session.rows(statement, (level - 1, complete - complete % WIDTH, complete))
+        levels.append([bytes(row[0]) for row in rows])
+        level, complete = level + 1, complete // WIDTH
+    return Edge(size, levels)
+
+
+def read_leaves(session: Session, first: int, end: int) -> list[bytes]:
+    """The leaf hashes from ``first`` to before ``end``."""
+    statement = 'SELECT leaf FROM log_entries WHERE "index" >= ? AND "index" < ? ORDER BY "index"'
+    return [leaf_hash(bytes(row[0])) for row in session.rows(statement, (first, end))]
+
+
+class StoredNodes:
+    """The complete nodes of a tree of ``size`` leaves, read from full tiles, and from the edge where there are none."""
+
+    def __init__(self, session: Session, size: int) -> None:
+        self._session = session
+        self._size = size
+        self._tiles: dict[tuple[int, int], list[bytes]] = {}
+
+    def node(self, level: int, index: int) -> bytes:
+        """The complete node at ``level`` and ``index``."""
+        tile_level, height = divmod(level, HEIGHT)
+        width = 1 << height
+        tile, first = divmod(index * width, WIDTH)
+        hashes = self._hashes(tile_level, tile)[first : first + width]
+        while len(hashes) > 1:
+            hashes = [node_hash(hashes[at], hashes[at + 1]) for at in range(0, len(hashes), 2)]
+        return hashes[0]
+
+    def _hashes(self, level: int, tile: int) -> list[bytes]:
+        if (level, tile) not in self._tiles:
+            self._tiles[level, tile] = self._read(level, tile)
+        return self._tiles[level, tile]
+
+    def _read(self, level: int, tile: int) -> list[bytes]:
+        rows = self._session.rows("SELECT hashes FROM log_tiles WHERE level = ? AND tile = ?", (level, tile))
+        if rows:
+            whole = bytes(rows[0][0])
+            return [whole[at : at + HASH_BYTES] for at in range(0, len(whole), HASH_BYTES)]
+        if level == 0:
+            return read_leaves(self._session, tile * WIDTH, min((tile + 1) * WIDTH, self._size))
+        statement = "SELECT root FROM log_tiles WHERE level = ? AND tile >= ? AND tile < ? ORDER BY tile"
+        below = self._session.rows(statement, (level - 1, tile * WIDTH, (tile + 1) * WIDTH))
+        return [bytes(row[0]) for row in below]

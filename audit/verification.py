@@ -1,0 +1,94 @@
+"""Checking the Merkle proofs of RFC 9162 sections 2.1.3.2 and 2.1.4.2, and making them from leaves."""
+
+from collections.abc import Sequence
+
+from audit.merkle import EMPTY_ROOT, HASH_BYTES, Growth, ProofInvalid, node_hash
+
+
+def root_of_leaves(leaves: Sequence[bytes]) -> bytes:
+    """The root of a tree by its leaf hashes."""
+    return Growth(0, (), leaves).root if leaves else EMPTY_ROOT
+
+
+def verify_inclusion(*, leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> None:
+    """Check that the leaf hash stands at ``index`` in the tree of ``size`` leaves. Raises :class:`ProofInvalid`."""
+    if not 0 <= index < size:
+        raise ProofInvalid("the index is not in the tree")
+    _check_lengths([leaf, root, *path])
+    position, last, found = index, size - 1, leaf
+    for sibling in path:
+        if last == 0:
+            raise ProofInvalid("the inclusion proof is too long")
+        if position & 1 or position == last:
+            found = node_hash(sibling, found)
+            while not position & 1 and position:
+                position, last = position >> 1, last >> 1
+        else:
+            found = node_hash(found, sibling)
+        position, last = position >> 1, last >> 1
+    if last != 0:
+        raise ProofInvalid("the inclusion proof is too short")
+    if found != root:
+        raise ProofInvalid("the inclusion proof leads to another root")
+
+
+def verify_consistency(*, size1: int, root1: bytes, size2: int, root2: bytes, path: Sequence[bytes]) -> None:
+    """Check that the first tree is a prefix of the second. Raises :class:`ProofInvalid`."""
+    _check_lengths([root1, root2, *path])
+    if not 0 <= size1 <= size2:
+        raise ProofInvalid("the first tree is larger than the second")
+    if size1 in (0, size2):
+        if path or (size1 == size2 and root1 != root2) or (size1 == 0 and root1 != EMPTY_ROOT):
+            raise ProofInvalid("trees that need no proof do not agree")
+        return
+    if not path:
+        raise ProofInvalid("the consistency proof is empty")
+    _walk_consistency(size1, root1, size2, root2, [root1, *path] if size1 & (size1 - 1) == 0 else list(path))
+
+
+def _walk_consistency(size1: int, root1: bytes, size2: int, root2: bytes, path: list[bytes]) -> None:
+    position, last = size1 - 1, size2 - 1
+    while position & 1:
+        position, last = position >> 1, last >> 1
+    first = second = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            raise ProofInvalid("the consistency proof is too long")
+        if position & 1 or position == last:
+            first, second = node_hash(sibling, first), node_hash(sibling, second)
+            while not position & 1 and position:
+                position, last = position >> 1, last >> 1
+        else:
+            second = node_hash(second, sibling)
+        position, last = position >> 1, last >> 1
+    if last != 0 or first != root1 or second != root2:
+        raise ProofInvalid("the consistency proof leads to other roots")
+
+
+def inclusion_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
+    """The inclusion proof of ``index`` among these leaf hashes."""
+    if not 0 <= index < len(leaves):
+        raise ValueError("the index is not in the tree")
+    return Growth(0, (), leaves).path(index)
+
+
+def consistency_path(leaves: Sequence[bytes], size1: int) -> list[bytes]:
+    """The proof that the tree of the first ``size1`` leaf hashes is a prefix of the tree of all (RFC 9162 2.1.4.1)."""
+    if not 0 < size1 < len(leaves):
+        return []
+    return _subproof(size1, leaves, whole=True)
+
+
+def _subproof(size1: int, leaves: Sequence[bytes], *, whole: bool) -> list[bytes]:
+    size = len(leaves)
+    if size1 == size:
+        return [] if whole else [root_of_leaves(leaves)]
+    split = 1 << (size - 1).bit_length() - 1
+    if size1 <= split:
+        return [*_subproof(size1, leaves[:split], whole=whole), root_of_leaves(leaves[split:])]
+    return [*_subproof(size1 - split, leaves[split:], whole=False), root_of_leaves(leaves[:split])]
+
+
+def _check_lengths(hashes: Sequence[bytes]) -> None:
+    if any(len(one) != HASH_BYTES for one in hashes):
+        raise ProofInvalid(f"a hash has not {HASH_BYTES} bytes")
