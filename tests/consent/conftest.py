@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,21 +15,24 @@ from exchange.database import open_engine
 from tests.consent.world import ISSUER, OTHER_TOWN, TOWN, Application, FakeRegistry, World, make_client
 
 
-def migrate(engine: Engine) -> None:
+@contextmanager
+def migrated(url: str) -> Iterator[Engine]:
+    """An engine on a database with consent's tables."""
+    engine = open_engine(url)
     alembic = Config()
     alembic.set_main_option("script_location", "consent:migrations")
     alembic.set_main_option("path_separator", "os")
     with engine.begin() as connection:
         alembic.attributes["connection"] = connection
         command.upgrade(alembic, "head")
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'consent.sqlite'}")
-    migrate(engine)
-    yield engine
-    engine.dispose()
+    with migrated(f"sqlite:///{tmp_path / 'consent.sqlite'}") as engine:
+        yield engine
 
 
 @pytest.fixture

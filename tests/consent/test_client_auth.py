@@ -17,7 +17,7 @@ from tests.consent.world import ISSUER, NOW, TOWN, Application, FakeRegistry, Wo
 
 
 def form(assertion: str, **changed: str) -> ClientForm:
-    given = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion, "client_id": ""}
+    given: dict[str, Any] = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion, "client_id": ""}
     return ClientForm.model_construct(**{**given, **changed})  # also what the form itself would refuse
 
 

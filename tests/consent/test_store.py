@@ -1,6 +1,10 @@
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine
@@ -12,7 +16,9 @@ from consent.model import Detail, Grant
 from consent.status import WITHDRAWN, StatusList
 from consent.store import CODE_MEMORY, ConsentStore
 from consent.tables import AssertionRow, Base, CodeRow, RequestRow
+from tests.consent.conftest import migrated
 from tests.consent.world import CALLBACK, FIELDS, NOTICE, NOW, TOWN, challenge
+from tests.postgres import postgresql_database
 
 DETAIL = Detail("quotient_familial", FIELDS, "tarification_creche", TOWN, "recurring", expires_at=NOW + 60)
 GRANT = Grant(
@@ -32,6 +38,15 @@ GRANT = Grant(
 CODE = AuthorizationCode("hash", "g1", "portail-famille", CALLBACK, challenge(), NOW + 60)
 ASKED = AuthorizationRequest((DETAIL,), CALLBACK, None, challenge())
 PUSHED = PushedRequest("key", "portail-famille", ASKED, NOW + 90)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.enable_socket)])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """The same claims hold on both databases."""
+    with ExitStack() as stack:
+        on_disk = f"sqlite:///{tmp_path / 'consent.sqlite'}"
+        url = on_disk if request.param == "sqlite" else stack.enter_context(postgresql_database())
+        yield stack.enter_context(migrated(url))
 
 
 def rows(engine: Engine, table: type) -> int:

@@ -100,10 +100,10 @@ class LoopbackFranceConnect:
         franceconnect = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802
+            def do_GET(self) -> None:
                 self._answer()
 
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 franceconnect.token_form = {name: values[0] for name, values in parse_qs(body).items()}
                 self._answer()

@@ -254,8 +254,27 @@ JSON = st.recursive(
     max_leaves=5,
 )
 NAMES = st.sampled_from(
-    ["issuer", "jwks_uri", "keys", "kty", "kid", "crv", "x", "y", "access_token", "token_type", "expires_in", "error"]
-    + ["error_description", "id_token", "alg", "crit", "b64", "typ", "enc"]
+    [
+        "issuer",
+        "jwks_uri",
+        "keys",
+        "kty",
+        "kid",
+        "crv",
+        "x",
+        "y",
+        "access_token",
+        "token_type",
+        "expires_in",
+        "error",
+        "error_description",
+        "id_token",
+        "alg",
+        "crit",
+        "b64",
+        "typ",
+        "enc",
+    ]
 )
 
 

@@ -11,6 +11,8 @@ from consent.model import Citizen
 from consent.session import COOKIE_LIMIT, LOGIN_LIFETIME, SESSION_LIFETIME, FormGuard, Login, Seal, Session, Sessions
 from tests.consent.pages.scene import CITIZEN, NOW, SESSION_KEY
 
+ID_TOKEN = "the.id.token"
+
 
 @dataclass
 class Clock:
@@ -29,7 +31,7 @@ def make(clock: Clock, *, secure: bool = True, key: bytes = SESSION_KEY) -> Sess
     return Sessions(key, secure=secure, clock=clock)
 
 
-def started(sessions: Sessions, citizen: Citizen = CITIZEN, *, id_token: str = "the.id.token") -> Response:
+def started(sessions: Sessions, citizen: Citizen = CITIZEN, *, id_token: str = ID_TOKEN) -> Response:
     response = Response()
     sessions.start(response, citizen, name="Camille Martin", id_token=id_token)
     return response
@@ -40,7 +42,7 @@ def test_a_session_comes_back_as_it_was_sealed():
     session = sessions.current(cookies_of(started(sessions)))
     assert session is not None
     assert session.citizen == CITIZEN
-    assert (session.name, session.id_token) == ("Camille Martin", "the.id.token")
+    assert (session.name, session.id_token) == ("Camille Martin", ID_TOKEN)
 
 
 def test_the_cookie_has_every_attribute_that_keeps_it_here():

@@ -1,0 +1,1 @@
+"""One file for each holder: pure, no I/O."""

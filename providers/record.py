@@ -1,0 +1,65 @@
+"""A holder's record held to its manifest: known fields of the announced type pass, everything else stays out. Pure."""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from providers.manifest import Field, Manifest
+
+Shape: TypeAlias = "Mapping[str, Shape | Field]"
+"""The manifest's paths as a tree."""
+
+MAX_ITEMS = 100
+"""No list of a record is longer; a household is not."""
+
+_TYPES = {"string": str, "integer": int}
+
+
+class RecordInvalid(ValueError):
+    """The record has not the announced form; the message names the path, never the value."""
+
+
+class RecordReader:
+    """Reads records of one dataset."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._shape: Shape = _shape_tree(manifest)
+
+    def read(self, data: object) -> dict[str, object]:
+        """The record with the manifest's fields alone. Raises :class:`RecordInvalid`."""
+        if not isinstance(data, dict):
+            raise RecordInvalid("data: an object was announced")
+        return _object(self._shape, data, "data")
+
+
+def _shape_tree(manifest: Manifest) -> "Shape":
+    shape: dict[str, object] = {}
+    for field in manifest.fields.values():
+        *parents, last = field.path.split(".")
+        node = shape
+        for parent in parents:
+            node = node.setdefault(parent, {})  # type: ignore[assignment]  # the recursive shape is built in place
+        node[last] = field
+    return shape  # type: ignore[return-value]  # idem
+
+
+def _object(shape: "Shape", data: Mapping[str, object], where: str) -> dict[str, object]:
+    return {key: _value(inner, data[key], f"{where}.{key}") for key, inner in shape.items() if key in data}
+
+
+def _value(shape: "Shape | Field", value: object, where: str) -> object:
+    if isinstance(shape, Field):
+        return _scalar(shape, value, where)
+    if isinstance(value, dict):
+        return _object(shape, value, where)
+    if isinstance(value, list) and len(value) <= MAX_ITEMS and all(isinstance(item, dict) for item in value):
+        return [_object(shape, item, where) for item in value]
+    raise RecordInvalid(f"{where}: an object or a list of objects was announced")
+
+
+def _scalar(field: Field, value: object, where: str) -> object:
+    if value is None and field.nullable:
+        return None
+    # bool is an int to Python and not to JSON.
+    if isinstance(value, _TYPES[field.type]) and not isinstance(value, bool):
+        return value
+    raise RecordInvalid(f"{where}: {field.type} was announced")
