@@ -38,7 +38,7 @@ class Transport:
             .no_proxy()
             .follow_redirects(enable=False)
             .http1_only()
-            .tcp_nodelay(enable=True)
+            .tcp_nodelay(enabled=True)
             .timeout(deadline)
             .connect_timeout(deadline)
             .pool_max_idle_per_host(self._config.max_in_flight)

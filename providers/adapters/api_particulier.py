@@ -4,7 +4,7 @@ Parameters and error codes: the State's OpenAPI file of API Particulier and its 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NoReturn
 
 import orjson
@@ -33,11 +33,7 @@ LONGEST_RETRY = 86_400
 GIVEN_NAMES = 3
 """The API takes the first three."""
 
-_CANNOT_IDENTIFY = "00355"
-_NO_VALUE = "23502"
-_UPSTREAM_TIMEOUT = "37002"
 _SEXES = {"female": "F", "male": "M"}
-_CONFLICT_SECONDS = 5
 
 
 class ApiParticulier:
@@ -88,33 +84,28 @@ def _birthdate(identity: PivotIdentity) -> Iterator[tuple[str, str]]:
             yield name, str(number)
 
 
+_BY_CODE: Mapping[str, type[ProviderError]] = {"00355": NotIdentified, "23502": NotComputable, "37002": HolderTimeout}
+_BY_STATUS: Mapping[int, type[ProviderError]] = {
+    400: BadInput,
+    401: HolderRefused,
+    403: HolderRefused,
+    404: UnknownCitizen,
+    # The same question is under way: its answer is about to come.
+    409: HolderBusy,
+    422: BadInput,
+    429: HolderBusy,
+    500: HolderFailed,
+    502: HolderFailed,
+    503: HolderUnreachable,
+    504: HolderUnreachable,
+}
+_PASSING = (HolderBusy, HolderFailed, HolderUnreachable, HolderTimeout)
+"""Errors after which waiting helps."""
+
+
 def _error(holder: str, reply: HolderReply, *, now: float) -> ProviderError:
-    code = _code(reply.body)
-    if code == _CANNOT_IDENTIFY:
-        return NotIdentified(holder)
-    if code == _NO_VALUE:
-        return NotComputable(holder)
-    match reply.status:
-        case 400 | 422:
-            return BadInput(holder)
-        case 401 | 403:
-            return HolderRefused(holder)
-        case 404:
-            return UnknownCitizen(holder)
-        case 409:
-            # The same question is under way: its answer is about to come.
-            return HolderBusy(holder, retry_in=_CONFLICT_SECONDS)
-        case 429:
-            return HolderBusy(holder, retry_in=_retry_in(reply, now))
-        case 500 | 502:
-            return HolderFailed(holder, retry_in=_retry_in(reply, now))
-        case 503:
-            return HolderUnreachable(holder, retry_in=_retry_in(reply, now))
-        case 504:
-            timed_out = code == _UPSTREAM_TIMEOUT
-            return (HolderTimeout if timed_out else HolderUnreachable)(holder, retry_in=_retry_in(reply, now))
-        case _:
-            return AnswerInvalid(holder)
+    kind = _BY_CODE.get(_code(reply.body)) or _BY_STATUS.get(reply.status, AnswerInvalid)
+    return kind(holder, retry_in=_retry_in(reply, now)) if kind in _PASSING else kind(holder)
 
 
 def _code(body: bytes) -> str:
