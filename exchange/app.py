@@ -8,20 +8,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib import metadata
 
+from fastapi import FastAPI
+from sqlalchemy import Engine
+
 from audit.log import Log
 from audit.query import Queries
 from audit.store import open_store
-from consent.config import ConsentConfig, FranceConnectConfig
-from consent.desk import Desk
-from consent.store import ConsentStore
-from fastapi import FastAPI
-from providers.config import HolderConfig
-from providers.registry import Datasets
-from sqlalchemy import Engine
-
 from consent import errors as oauth_errors
 from consent import routes as oauth_routes
+from consent.config import ConsentConfig, FranceConnectConfig
+from consent.desk import Desk
 from consent.pages import routes as page_routes
+from consent.store import ConsentStore
 from exchange import errors, health, routes
 from exchange.asgi import AsgiApp, Receive, Scope, Send
 from exchange.bridge import HabilitationRegistry, LogAccesses, LogJournal, ManifestCatalogue
@@ -37,6 +35,8 @@ from exchange.middleware import Surroundings
 from exchange.registry import RegistryStore
 from exchange.settings import Settings, load_settings
 from providers import registry as providers
+from providers.config import HolderConfig
+from providers.registry import Datasets
 
 
 class Accord:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from providers.manifest import manifests
 from pydantic import SecretStr
 
 from exchange.app import Accord
@@ -11,6 +10,7 @@ from exchange.database import migrate
 from exchange.keyring import make_keyring
 from exchange.settings import FranceConnectSettings, HolderSettings, Settings
 from openapi.document import build, to_yaml
+from providers.manifest import manifests
 
 # No one is called: the deployment is made to be looked at.
 _SECRET = SecretStr("none")

@@ -37,7 +37,7 @@ def access(asked: Asked, token: ConsentToken, permit: Permit, provider: str, *, 
     }
     return Append(
         skeleton,
-        {**_about(token, now, began), "habilitation": permit.habilitation.id},
+        {**_about(token, now, began), "habilitation": permit.habilitation.id, "access": detail.access},
         spends=(f"once:{token.grant_id}",) if detail.access == "once" else (),
         requires=(f"grant:{token.grant_id}",),
     )

@@ -7,11 +7,11 @@ ordinary start.
 import socket
 
 import uvicorn
-from audit.log import Log
-from audit.store import open_store
 from uvicorn.supervisors import Multiprocess
 
+from audit.log import Log
 from audit.model import LogError
+from audit.store import open_store
 from exchange.app import holder_configs
 from exchange.database import open_engine, pending_migrations
 from exchange.keyring import KeyringError, load_keyring

@@ -6,7 +6,7 @@ Every key and secret is made here, at random, for one run.
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -55,14 +55,20 @@ def make_world(
     port: int,
     sandbox_port: int,
     fixtures: Path | None = None,
+    fields: tuple[str, ...] | None = None,
     today: Callable[[], date] = lambda: datetime.now(UTC).date(),
 ) -> World:
-    """Write the world for Accord on ``port`` and the sandbox on ``sandbox_port``, over ``fixtures`` or our families."""
+    """Write the world for Accord on ``port`` and the sandbox on ``sandbox_port``, over ``fixtures`` or our families.
+
+    ``fields`` replaces what the town is habilitated for and asks.
+    """
     accord_url, sandbox_url = f"http://localhost:{port}", f"http://localhost:{sandbox_port}"
     sandbox = _sandbox(accord_url, sandbox_url, fixtures)
+    if fields is not None:
+        sandbox = replace(sandbox, portal=replace(sandbox.portal, fields=fields))
     folder.mkdir(parents=True, exist_ok=True)
     registry = folder / REGISTRY_FILE
-    registry.write_text(_registry(sandbox.portal, today()), encoding="utf-8")
+    registry.write_text(_registry(sandbox.portal, today(), fields=fields or HABILITATION_FIELDS), encoding="utf-8")
     environment = folder / ENVIRONMENT_FILE
     environment.touch(mode=0o600)
     environment.write_text(_dotenv(_environment(folder, accord_url, port, sandbox)), encoding="utf-8")
@@ -113,7 +119,7 @@ def _dotenv(environment: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _registry(portal: PortalConfig, today: date) -> str:
+def _registry(portal: PortalConfig, today: date, *, fields: tuple[str, ...]) -> str:
     jwk = portal.key.as_dict(private=False)
     public = ", ".join(f"{name} = {_quoted(str(jwk[name]))}" for name in ("kty", "crv", "x", "y", "kid", "use", "alg"))
     return f"""\
@@ -136,7 +142,7 @@ id = "valombre-quotient-familial"
 organisation = {_quoted(portal.recipient)}
 clients = [{_quoted(portal.client_id)}]
 dataset = {_quoted(portal.dataset)}
-fields = [{", ".join(_quoted(name) for name in HABILITATION_FIELDS)}]
+fields = [{", ".join(_quoted(name) for name in fields)}]
 legal_basis = "consent"
 valid_from = {today - timedelta(days=1)}
 valid_until = {today + timedelta(days=_VALID_DAYS)}

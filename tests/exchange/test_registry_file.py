@@ -1,10 +1,10 @@
 """The registry file: right as a whole, or every fault by its line or key and nothing loaded."""
 
 import pytest
-from providers.config import HolderConfig
-from providers.registry import Datasets, load
 
 from exchange.registry_file import RegistryFileError, parse_registry
+from providers.config import HolderConfig
+from providers.registry import Datasets, load
 
 _SIRET = "73282932000074"
 _FILE = f"""

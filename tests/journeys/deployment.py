@@ -6,13 +6,14 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from subprocess import Popen
 
 import httpx
+
 from audit.verifier import Verdict
 from audit.verify_database import verify_database
-
 from exchange.keyring import Keyring, load_keyring
 from sandbox.app import create_sandbox, people_of
 from sandbox.servers import accord_running, run_accord, sandbox_running
@@ -65,7 +66,7 @@ class Deployment:
     def entries(self) -> list[str]:
         """Every entry of the log, as its leaf bytes say it (SQLite)."""
         with sqlite3.connect(self.world.folder / DATABASE_FILE, timeout=10) as connection:
-            rows = connection.execute('SELECT leaf FROM entries ORDER BY "index"').fetchall()
+            rows = connection.execute('SELECT leaf FROM log_entries ORDER BY "index"').fetchall()
         return [bytes(row[0]).decode() for row in rows]
 
     def verify(self) -> Verdict:
@@ -80,10 +81,21 @@ def deployed(
     fixtures: Path | None = None,
     settings: Mapping[str, str] | None = None,
     fields: tuple[str, ...] | None = None,
+    today: date | None = None,
 ) -> Iterator[Deployment]:
-    """Make a world, load its registry, run it. ``fields`` widens the habilitation and what the portal asks."""
+    """Make a world, load its registry, run it. ``fields``: what the town is habilitated for and asks.
+
+    ``today``: the day the registry was written, from which its habilitation runs for a year.
+    """
     accord_port, sandbox_port = free_ports(2)
-    world = make_world(folder, port=accord_port, sandbox_port=sandbox_port, fixtures=fixtures, fields=fields)
+    world = make_world(
+        folder,
+        port=accord_port,
+        sandbox_port=sandbox_port,
+        fixtures=fixtures,
+        fields=fields,
+        today=lambda: today or datetime.now(UTC).date(),
+    )
     _append_settings(folder, settings or {})
     for arguments in (["keys", "init"], ["db", "migrate"], ["registry", "load", str(world.registry)]):
         run_accord(arguments, folder=folder)

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import httpx
@@ -115,7 +116,7 @@ def test_an_unknown_dataset_is_refused_without_being_repeated(deployment: Deploy
 
 
 def test_an_expired_habilitation_is_refused(tmp_path: Path) -> None:
-    with deployed(tmp_path, habilitation_ended=True) as deployment:
+    with deployed(tmp_path, today=date(2024, 1, 1)) as deployment:
         _check_refusal(deployment, deployment.exchange(deployment.token()), "habilitation_expired")
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from providers.manifest import manifests
-from sandbox.api_particulier import load_families
 
 from exchange.masking import apply_mask, compile_mask
+from providers.manifest import manifests
+from sandbox.api_particulier import load_families
 from tests.journeys.citizen import authorize
 from tests.journeys.deployment import Deployment, deployed
 

@@ -9,7 +9,8 @@ import pytest
 from openapi.problem import AccordError, problem, problems
 from tests.conftest import REPOSITORY
 
-_RAISED = re.compile(r'(?:AccordError|Refusal|_refuse)\(\s*"([a-z_]+)"|code = "([a-z_]+)"')
+_RAISED = re.compile(r'(?:AccordError|Refusal)\(\s*"([a-z_]+)"|code = "([a-z_]+)"')
+_POLICY = re.compile(r'_refuse\("([a-z_]+)"')
 _PACKAGES = ("exchange", "consent", "providers", "audit", "openapi")
 
 
@@ -27,6 +28,7 @@ def test_every_problem_speaks_both_languages_and_says_what_to_do() -> None:
 
 def test_every_slug_that_the_code_raises_is_registered() -> None:
     raised = {match[1] or match[2] for path in _sources() for match in _RAISED.finditer(path.read_text())}
+    raised |= set(_POLICY.findall((REPOSITORY / "exchange" / "policy.py").read_text()))
     assert len(raised) > 20
     assert raised - problems().keys() == set()
 
