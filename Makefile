@@ -16,7 +16,7 @@ install: .venv/.installed ## create .venv from uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit("Accord needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
-	@VIRTUAL_ENV= UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --quiet --all-groups --inexact --python $(BIN)/python
+	@VIRTUAL_ENV= UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --quiet --all-groups --inexact --compile-bytecode --python $(BIN)/python
 	@touch $@
 
 demo: install ## run the main job: Accord on :8000, the sandbox on :8001

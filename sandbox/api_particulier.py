@@ -34,6 +34,10 @@ _TEXTS = (
 _REQUIRED = ("nomNaissance", "sexeEtatCivil", "codeCogInseePaysNaissance")
 
 
+class FamiliesInvalid(Exception):
+    """A folder or a file of families cannot be served; the message says which and why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """One file: to whom it answers, and what."""
@@ -45,10 +49,10 @@ class Family:
 
 
 def load_families(folder: Path) -> list[Family]:
-    """Every ``.yaml`` and ``.yml`` file of a folder, by name. Raises ``ValueError`` naming a file that is not one."""
+    """Every ``.yaml`` and ``.yml`` file of a folder, by name. Raises :class:`FamiliesInvalid`."""
     files = sorted(one for one in folder.iterdir() if one.suffix in (".yaml", ".yml"))
     if not files:
-        raise ValueError(f"{folder}: no family files (.yaml)")
+        raise FamiliesInvalid(f"{folder}: no family files (.yaml)")
     return [_load(file) for file in files]
 
 
@@ -59,7 +63,7 @@ def _load(file: Path) -> Family:
         body = json.loads(payload) if isinstance(payload, str) else payload
         return Family(str(read.get("description", "")), read["params"], int(read["status"]), body)
     except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError):
-        raise ValueError(f"{file}: not a family file (description, params, status, payload)") from None
+        raise FamiliesInvalid(f"{file}: not a family file (description, params, status, payload)") from None
 
 
 def identity_of(family: Family) -> PivotIdentity:

