@@ -11,6 +11,7 @@ from exchange.keyring import make_keyring
 from exchange.settings import FranceConnectSettings, HolderSettings, Settings
 from openapi.document import build, to_yaml
 from providers.manifest import manifests
+from providers.registry import Datasets
 
 # No one is called: the deployment is made to be looked at.
 _SECRET = SecretStr("none")
@@ -24,9 +25,13 @@ def current_contract() -> str:
         migrate(settings.database_url)
         accord = Accord(settings)
         try:
-            return to_yaml(build(accord.framework.openapi(), accord.datasets.ids()))
+            return to_yaml(build(accord.framework.openapi(), _fields_of(accord.datasets)))
         finally:
             accord.close()
+
+
+def _fields_of(datasets: Datasets) -> dict[str, list[str]]:
+    return {name: list(found.manifest.fields) for name in datasets.ids() if (found := datasets.get(name)) is not None}
 
 
 def _throwaway(folder: Path) -> Settings:

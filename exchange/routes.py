@@ -4,15 +4,15 @@ from html import escape
 from importlib import resources
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
-from providers.registry import Dataset, Datasets
 from pydantic import BaseModel, ConfigDict, Field
 
 from exchange.identify import language
 from openapi.problem import AccordError, Language, Problem, problems
+from providers.registry import Dataset, Datasets
 
-_Slug = Annotated[str, Path(pattern="^[a-z_]{1,60}$", description="the last part of a problem's `type`")]
+_Slug = Annotated[str, Path(description="the last part of a problem's `type`")]
 _PROBLEM = {"description": "No such problem", "content": {"application/problem+json": {}}}
 
 
@@ -67,13 +67,14 @@ def router(datasets: Datasets) -> APIRouter:
         response_class=HTMLResponse,
         responses={404: _PROBLEM},
     )
-    async def problem_page(slug: _Slug, accept_language: Annotated[str, Header(max_length=200)] = "fr") -> HTMLResponse:
+    async def problem_page(slug: _Slug, request: Request) -> HTMLResponse:
         """The page at a problem document's `type` (RFC 9457 section 3.1.1)."""
         row = problems().get(slug)
         if row is None:
             raise AccordError("not_found")
-        spoken = language([(b"accept-language", accept_language.encode("latin-1", "replace"))])
-        return HTMLResponse(_page(row, spoken), headers={"content-security-policy": "default-src 'none'"})
+        return HTMLResponse(
+            _page(row, language(request.scope["headers"])), headers={"content-security-policy": "default-src 'none'"}
+        )
 
     @routes.get("/openapi.yaml", summary="This contract", tags=["exchange"], response_class=Response)
     async def openapi_yaml() -> Response:

@@ -1,5 +1,6 @@
 """The whole path in a real Chromium: portal, FranceConnect, consent, portal, accesses, withdrawal; axe on the way."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from audit.verifier import verify_proof_file
 from sandbox.app import people_of
 from tests.chromium import chromium_path
 from tests.conftest import REPOSITORY
@@ -15,6 +17,7 @@ from tests.journeys.deployment import Deployment, deployed
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.browser, pytest.mark.timeout(240)]
 
+# UPDATE_PICTURES=1 renews the one in the README.
 PICTURE = REPOSITORY / "docs" / "consent-screen.png"
 
 
@@ -68,8 +71,7 @@ def test_a_family_gives_its_quotient_familial_to_the_town_and_takes_it_back(
     shown = page.inner_text("main")
     for said in ("Commune de Valombre", "Portail famille", "crèche", "refus"):
         assert said.lower() in shown.lower()
-    PICTURE.parent.mkdir(exist_ok=True)
-    page.screenshot(path=PICTURE, full_page=True)
+    page.screenshot(path=PICTURE if os.environ.get("UPDATE_PICTURES") else tmp_path / PICTURE.name, full_page=True)
     page.locator('button[value="agree"]').click()
 
     # Back at the portal with the quotient familial and nothing else.
@@ -84,11 +86,14 @@ def test_a_family_gives_its_quotient_familial_to_the_town_and_takes_it_back(
         page.locator(f'a[href$="/mes-acces/{access}/preuve"]').click()
     proof = tmp_path / "proof.json"
     downloading.value.save_as(proof)
-    assert f'"{deployment.url.split("://")[1]}' in proof.read_text() or "c2sp.org/tlog-proof" in proof.read_text()
+    proven = verify_proof_file(proof.read_bytes(), deployment.keyring().log.vkey)
+    assert (proven.index, proven.entry["outcome"]) == (int(access), "ok")
 
     page.goto(deployment.url + "/mes-autorisations")
     _check_accessible(page)
-    page.locator('form[action$="/retrait"] button').first.click()
+    page.locator('a[href$="/retrait"]').first.click()
+    _check_accessible(page)
+    page.locator('form[action$="/retrait"] button').click()
     _check_accessible(page)
 
     page.goto(deployment.world.sandbox_url + "/quotient-familial")
