@@ -85,6 +85,7 @@ class Replay:
         self._findings: list[str] = []
         self._closed: dict[str, int] = {}
         self._used: dict[str, int] = {}
+        self._keyed: set[tuple[bool, str]] = set()
 
     def entry(self, stored: StoredLeaf) -> None:
         """Take the next entry in."""
@@ -102,12 +103,17 @@ class Replay:
             self._find(f"checkpoint {claimed}: the log has only {size} entries")
         if head != (size, self._frontier.hashes, root):
             self._find(f"head: it is not that of the log's {size} entries")
+        for closes, told in ((True, self._closed), (False, self._used)):
+            for grant_id, index in told.items():
+                if (closes, grant_id) not in self._keyed:
+                    self._find(f"entry {index}: the key that it {'closed' if closes else 'spent'} is not kept")
         return Verdict(size, root, self._findings)
 
     def key(self, name: str, index: int, *, closes: bool) -> None:
         """Check a spent or closed key, as the commit keeps it, against what the entries say."""
         kind, _, grant_id = name.partition(":")
         told = self._closed if closes else self._used
+        self._keyed.add((closes, grant_id))
         if kind in ("grant", "once") and told.get(grant_id) != index:
             self._find(f"key at entry {index}: the entry does not say that it was {'closed' if closes else 'spent'}")
 

