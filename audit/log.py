@@ -115,6 +115,7 @@ class Log:
             self._closed = True
             self._queue.put(None)
             self._thread.join(timeout=30)
+            self._store.close()
 
     def _enqueue(self, append: Append, loop: asyncio.AbstractEventLoop | None, future: Any) -> None:
         if self._broken is not None:
@@ -126,7 +127,7 @@ class Log:
         self._queue.put(_Waiting(append, time.monotonic() + self._timeout, loop, future))
 
     def _check_start(self) -> None:
-        with self._store.reading() as session:
+        with self._store.reading() as session, session.snapshot():
             head = session.head()
             check_head(head)
             if head.size == 0:

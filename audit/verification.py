@@ -34,13 +34,13 @@ def verify_inclusion(*, leaf: bytes, index: int, size: int, path: Sequence[bytes
 
 def verify_consistency(*, size1: int, root1: bytes, size2: int, root2: bytes, path: Sequence[bytes]) -> None:
     """Check that the first tree is a prefix of the second. Raises :class:`ProofInvalid`."""
-    _check_lengths([root1, root2, *path])
-    if not 0 <= size1 <= size2:
-        raise ProofInvalid("the first tree is larger than the second")
-    if size1 in (0, size2):
-        if path or (size1 == size2 and root1 != root2) or (size1 == 0 and root1 != EMPTY_ROOT):
-            raise ProofInvalid("trees that need no proof do not agree")
+    if not 0 < size1 <= size2:
+        raise ProofInvalid("the first tree is empty, which proves nothing, or larger than the second")
+    if size1 == size2:
+        if path or root1 != root2:
+            raise ProofInvalid("trees of one size do not agree")
         return
+    _check_lengths([root1, root2, *path])
     if not path:
         raise ProofInvalid("the consistency proof is empty")
     _walk_consistency(size1, root1, size2, root2, [root1, *path] if size1 & (size1 - 1) == 0 else list(path))

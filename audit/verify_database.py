@@ -23,6 +23,8 @@ def verify_database(database_url: str, vkey: str) -> Verdict:
             return _verify(session, vkey)
     except StoreError as error:
         raise LogUnavailable(f"the log cannot be read: {error}") from None
+    finally:
+        store.close()
 
 
 def _verify(session: Session, vkey: str) -> Verdict:

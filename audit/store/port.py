@@ -82,6 +82,10 @@ class Store(Protocol):
         """A session for reading, kept for the next reader."""
         ...
 
+    def close(self) -> None:
+        """Let go of the idle sessions; the store may be used again."""
+        ...
+
 
 INSERTS = {
     "entries": 'INSERT INTO log_entries ("index", leaf) VALUES (?, ?)',
@@ -126,6 +130,11 @@ class ReadingSessions:
             self._idle.append(session)
         else:
             session.close()
+
+    def close(self) -> None:
+        """Close the idle ones."""
+        while self._idle:
+            self._idle.pop().close()
 
     def _take(self) -> Session:
         try:

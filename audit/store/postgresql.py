@@ -42,6 +42,10 @@ class PostgresqlStore:
         """A session for reading."""
         return self._readers.lend()
 
+    def close(self) -> None:
+        """Close the idle sessions."""
+        self._readers.close()
+
 
 class PostgresqlSession:
     """One connection."""

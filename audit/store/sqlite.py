@@ -35,6 +35,10 @@ class SqliteStore:
         """A session for reading."""
         return self._readers.lend()
 
+    def close(self) -> None:
+        """Close the idle sessions."""
+        self._readers.close()
+
 
 class SqliteSession:
     """One connection."""

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -58,12 +59,18 @@ def log(database_url: str, key: NoteSigner) -> Iterator[Log]:
     assert verdict.ok, verdict.findings
 
 
-def test_each_receipt_proves_its_entry_offline(log: Log, database_url: str, key: NoteSigner) -> None:
+@pytest.fixture
+def queries(database_url: str) -> Iterator[Queries]:
+    store = open_store(database_url)
+    yield Queries(store)
+    store.close()
+
+
+def test_each_receipt_proves_its_entry_offline(log: Log, queries: Queries, key: NoteSigner) -> None:
     async def many() -> list[object]:
         return list(await asyncio.gather(*(log.append(access(number)) for number in range(700))))
 
     receipts = asyncio.run(many())
-    queries = Queries(open_store(database_url))
     assert sorted(receipt.index for receipt in receipts) == list(range(700))  # type: ignore[attr-defined]  # receipts
     for receipt in receipts[::50]:
         index, proof = receipt.index, receipt.proof  # type: ignore[attr-defined]  # idem
@@ -91,29 +98,27 @@ def test_of_a_hundred_simultaneous_uses_of_a_single_one_exactly_one_succeeds(log
     assert refused.count(ALREADY_SPENT) == 99
 
 
-def test_a_refused_append_stands_in_the_log_as_a_refusal(log: Log, database_url: str) -> None:
+def test_a_refused_append_stands_in_the_log_as_a_refusal(log: Log, queries: Queries) -> None:
     log.append_blocking(withdrawal())
     receipt = log.append_blocking(access(7))
-    entry = Queries(open_store(database_url)).entry(receipt.index)
+    entry = queries.entry(receipt.index)
     assert entry is not None
     skeleton = json.loads(entry.leaf)
     assert (skeleton["kind"], skeleton["outcome"], skeleton["request_id"]) == ("refusal", GRANT_CLOSED, "7")
 
 
-def test_a_citizen_finds_her_accesses_newest_first_page_by_page(log: Log, database_url: str) -> None:
+def test_a_citizen_finds_her_accesses_newest_first_page_by_page(log: Log, queries: Queries) -> None:
     for number in range(5):
         log.append_blocking(access(number, citizen="hers"))
         log.append_blocking(access(number, citizen="another's"))
-    queries = Queries(open_store(database_url))
     first = queries.accesses_of("hers", limit=3)
     rest = queries.accesses_of("hers", before=first[-1].index, limit=3)
     assert [one.skeleton["request_id"] for one in (*first, *rest)] == ["4", "3", "2", "1", "0"]
 
 
-def test_a_proof_file_proves_and_any_changed_byte_of_it_does_not(log: Log, database_url: str, key: NoteSigner) -> None:
+def test_a_proof_file_proves_and_any_changed_byte_of_it_does_not(log: Log, queries: Queries, key: NoteSigner) -> None:
     index = log.append_blocking(access(1)).index
     log.append_blocking(access(2))
-    queries = Queries(open_store(database_url))
     entry = queries.entry(index)
     assert entry is not None
     assert entry.salt is not None
@@ -203,8 +208,10 @@ def test_a_log_whose_key_is_another_does_not_open(database_url: str, key: NoteSi
     log = Log.open(open_store(database_url), key, origin=ORIGIN)
     log.append_blocking(access(1))
     log.close()
+    store = open_store(database_url)
     with pytest.raises(LogBroken):
-        Log.open(open_store(database_url), NoteSigner.generate(ORIGIN), origin=ORIGIN)
+        Log.open(store, NoteSigner.generate(ORIGIN), origin=ORIGIN)
+    store.close()
 
 
 _FORBIDDEN = [
@@ -235,7 +242,7 @@ def test_the_database_itself_refuses_to_rewrite_the_log(log: Log, database_url: 
 
 def _refused_by_sqlite(path: str, statement: str) -> None:
     replace = "INSERT OR REPLACE INTO log_entries (\"index\", leaf) VALUES (0, x'00')"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA recursive_triggers=ON")
         with pytest.raises(sqlite3.Error):
             connection.execute(replace if statement == "INSERT OR REPLACE" else statement)
@@ -268,10 +275,11 @@ def test_whatever_is_changed_behind_the_triggers_is_found(tmp_path: object, key:
     asyncio.run(_fill(log, 600))
     log.append_blocking(withdrawal())
     log.close()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             connection.execute(f"DROP TRIGGER {name}")
         connection.execute(tampering)
+        connection.commit()
     verdict = verify_database(f"sqlite:///{path}", key.vkey)
     assert not verdict.ok
 

@@ -15,12 +15,15 @@ GROW_ONLY = ("log_entries", "log_details", "log_tiles", "log_checkpoints", "log_
 BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
+def _index() -> sa.Column[int]:
+    return sa.Column("index", BIG, primary_key=True, autoincrement=False)
+
+
 def upgrade() -> None:
-    index = sa.Column("index", BIG, primary_key=True, autoincrement=False)
-    op.create_table("log_entries", index.copy(), sa.Column("leaf", sa.LargeBinary, nullable=False))
+    op.create_table("log_entries", _index(), sa.Column("leaf", sa.LargeBinary, nullable=False))
     op.create_table(
         "log_details",
-        index.copy(),
+        _index(),
         sa.Column("salt", sa.LargeBinary, nullable=False),
         sa.Column("detail", sa.LargeBinary, nullable=False),
         sa.Column("citizen", sa.String),
