@@ -28,6 +28,14 @@ from audit.model import Append, LogBroken, LogError, LogUnavailable, Receipt
 from audit.store import Session, Store, StoreError
 from audit.tiles import Edge, read_edge
 
+ENOUGH = 64
+"""Appends waiting that make a batch worth its commit."""
+GATHER_SECONDS = 0.005
+"""How long the writer waits for others to join a smaller batch.
+
+A commit costs about 640 µs of CPU whatever it holds, an entry 25: without the wait 32 callers make batches of two.
+"""
+
 Outcome: TypeAlias = Receipt | LogError
 
 _logger = logging.getLogger("accord.audit")
@@ -167,6 +175,8 @@ class Log:
         """Whatever is waiting, at least one; and whether the log was closed."""
         taken: list[_Waiting] = []
         item = self._queue.get()
+        if item is not None and self._queue.qsize() < ENOUGH:
+            time.sleep(GATHER_SECONDS)
         late: list[_Waiting] = []
         now = time.monotonic()
         while item is not None:

@@ -3,6 +3,7 @@
 The exchange stands in front of the framework: a request under ``/v1/data/`` never enters it (design section 3).
 """
 
+import gc
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -129,6 +130,9 @@ class Accord:
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         self.feed.start()
         await self.datasets.start()
+        # What was made to start lives as long as the process: collections need not walk it again and again.
+        gc.collect()
+        gc.freeze()
         try:
             yield
         finally:

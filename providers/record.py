@@ -28,7 +28,7 @@ class RecordReader:
         """The record with the manifest's fields alone. Raises :class:`RecordInvalid`."""
         if not isinstance(data, dict):
             raise RecordInvalid("data: an object was announced")
-        return _object(self._shape, data, "data")
+        return _object(self._shape, data)
 
 
 def _shape_tree(manifest: Manifest) -> "Shape":
@@ -42,24 +42,24 @@ def _shape_tree(manifest: Manifest) -> "Shape":
     return shape  # type: ignore[return-value]  # idem
 
 
-def _object(shape: "Shape", data: Mapping[str, object], where: str) -> dict[str, object]:
-    return {key: _value(inner, data[key], f"{where}.{key}") for key, inner in shape.items() if key in data}
+def _object(shape: "Shape", data: Mapping[str, object]) -> dict[str, object]:
+    return {
+        key: _scalar(inner, data[key]) if isinstance(inner, Field) else _nested(inner, data[key], key)
+        for key, inner in shape.items()
+        if key in data
+    }
 
 
-def _value(shape: "Shape | Field", value: object, where: str) -> object:
-    if isinstance(shape, Field):
-        return _scalar(shape, value, where)
+def _nested(shape: "Shape", value: object, key: str) -> object:
     if isinstance(value, dict):
-        return _object(shape, value, where)
+        return _object(shape, value)
     if isinstance(value, list) and len(value) <= MAX_ITEMS and all(isinstance(item, dict) for item in value):
-        return [_object(shape, item, where) for item in value]
-    raise RecordInvalid(f"{where}: an object or a list of objects was announced")
+        return [_object(shape, item) for item in value]
+    raise RecordInvalid(f"{key}: an object or a list of objects was announced")
 
 
-def _scalar(field: Field, value: object, where: str) -> object:
-    if value is None and field.nullable:
-        return None
-    # bool is an int to Python and not to JSON.
-    if isinstance(value, _TYPES[field.type]) and not isinstance(value, bool):
+def _scalar(field: Field, value: object) -> object:
+    # The exact type: bool is an int to Python and not to JSON.
+    if type(value) is _TYPES[field.type] or (value is None and field.nullable):
         return value
-    raise RecordInvalid(f"{where}: {field.type} was announced")
+    raise RecordInvalid(f"{field.path}: {field.type} was announced")
