@@ -7,10 +7,8 @@ from typing import TypeVar
 from uuid import uuid4
 
 from audit.log import Log
-from audit.query import AccessRecord, Queries
-from providers.registry import Datasets
-
 from audit.model import LogError
+from audit.query import AccessRecord, Queries
 from consent.model import Client, DatasetNotice, Detail, FieldNotice
 from consent.ports import AccessView, ConsentEvent, Permit, Refusal
 from exchange import journal
@@ -19,6 +17,7 @@ from exchange.model import Refusal as PolicyRefusal
 from exchange.policy import habilitation_for
 from openapi.fields import Siret
 from openapi.problem import AccordError
+from providers.registry import Datasets
 
 _Read = TypeVar("_Read")
 

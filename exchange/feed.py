@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from consent.status import WITHDRAWN, StatusList
-
 from exchange.logs import log, log_defect
 from exchange.model import Registry
 from openapi.problem import AccordError

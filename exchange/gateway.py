@@ -18,10 +18,9 @@ from typing import Protocol
 from uuid import uuid4
 
 import orjson
-from consent.status import VALID, WITHDRAWN
-from providers.registry import Dataset, Datasets
 
 from audit.model import ALREADY_SPENT, GRANT_CLOSED, Append, LogError, Receipt
+from consent.status import VALID, WITHDRAWN
 from exchange import journal
 from exchange.asgi import Receive, Reply, Scope, Send
 from exchange.consent_token import ConsentTokenVerifier
@@ -33,6 +32,7 @@ from exchange.model import Asked, ConsentToken, Permit, Refusal, Registry
 from exchange.policy import decide
 from openapi.problem import AccordError
 from providers.port import Answer, Query
+from providers.registry import Dataset, Datasets
 
 MAX_IN_FLIGHT = 1_024
 """Exchanges a process carries at once; beyond it a caller is told to come back rather than queued."""

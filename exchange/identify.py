@@ -6,12 +6,11 @@ Only names that the catalogue knows are kept, so that nothing a caller typed rea
 from collections.abc import Iterable
 from urllib.parse import parse_qsl
 
-from providers.registry import Dataset, Datasets
-
 from exchange.asgi import Header, Scope
 from exchange.consent_token import MAX_TOKEN_BYTES
 from exchange.model import Asked, Refusal
 from openapi.problem import Language
+from providers.registry import Dataset, Datasets
 
 PATH = "/v1/data/"
 MAX_QUERY_BYTES = 4_096

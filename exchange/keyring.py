@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audit.checkpoint import NoteSigner
-from consent.keys import SealingKeys, SigningKey, TokenKeys
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from joserfc.jwk import ECKey, OctKey
+
+from audit.checkpoint import NoteSigner
+from consent.keys import SealingKeys, SigningKey, TokenKeys
 
 TOKENS, IDENTITY, LOG, SESSION, PSEUDONYM = "tokens.json", "identity.json", "log.key", "session.key", "pseudonym.key"
 FILES = (TOKENS, IDENTITY, LOG, SESSION, PSEUDONYM)

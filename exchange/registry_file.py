@@ -10,10 +10,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from providers.registry import Datasets
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from openapi.fields import siret
+from providers.registry import Datasets
 
 MAX_FILE_BYTES = 10_000_000
 LOOPBACK = ("localhost", "127.0.0.1", "::1")

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from consent.status import VALID, WITHDRAWN
 
+from consent.status import VALID, WITHDRAWN
 from exchange.feed import Feed
 from exchange.model import Registry
 from openapi.problem import AccordError
