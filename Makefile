@@ -25,11 +25,12 @@ demo: install ## run the main job: Accord on :8000, the sandbox on :8001
 test: install ## run every test
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
-check: install ## lint, types, arrows between packages, contract drift
+check: install ## lint, types, arrows between packages, image, contract drift
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/accord openapi --check
 
 openapi: install ## write openapi/accord.yaml again
