@@ -14,7 +14,7 @@ install: .venv/.installed ## create .venv from uv.lock
 
 .venv/.installed: uv.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Accord needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
 	@VIRTUAL_ENV= UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --quiet --all-groups --inexact --compile-bytecode --python $(BIN)/python
 	@touch $@
