@@ -7,7 +7,7 @@ from audit.checkpoint import Checkpoint, NoteSigner
 from audit.entry import SALT_BYTES, detail_bytes, leaf_of
 from audit.merkle import Growth, leaf_hash, root_of
 from audit.model import ALREADY_SPENT, GRANT_CLOSED, Append, EntryValue, LogBroken, Receipt
-from audit.proof import write_proof
+from audit.proof import write_proofs
 from audit.store.port import Batch, Head, Row
 from audit.tiles import Edge
 
@@ -65,9 +65,10 @@ def prepare(
     note = signer.sign(Checkpoint(signer.name, grown.size, grown.root))
     tiles = edge.extend(rows.leaves, growth.node)
     batch = Batch(grown, note, rows.entries, rows.details, tiles, rows.spent, rows.closed)
+    proofs = write_proofs(head.size, *growth.paths(), note)
     receipts = [
-        Receipt(index, refused, leaf, write_proof(index, growth.path(index), note))
-        for index, (refused, leaf) in enumerate(zip(outcomes, rows.leaves, strict=True), head.size)
+        Receipt(index, refused, leaf, proof)
+        for index, (refused, leaf, proof) in enumerate(zip(outcomes, rows.leaves, proofs, strict=True), head.size)
     ]
     return Commit(batch, receipts)
 
@@ -100,11 +101,11 @@ class _Rows:
 
 
 def _refusal(append: Append, known: KnownKeys) -> str | None:
-    if any(key in known.closed for key in append.requires):
+    if not known.closed.isdisjoint(append.requires):
         return GRANT_CLOSED
-    if any(key in known.spent for key in append.spends):
+    if not known.spent.isdisjoint(append.spends):
         return ALREADY_SPENT
-    if any(key in known.closed for key in append.closes):
+    if not known.closed.isdisjoint(append.closes):
         return GRANT_CLOSED
     return None
 

@@ -75,6 +75,7 @@ class Growth:
     def __init__(self, size: int, frontier: Sequence[bytes], leaves: Sequence[bytes]) -> None:
         """``leaves``: the batch's leaf hashes, at least one."""
         self.size = size + len(leaves)
+        self._start = size
         old = _by_level(size, frontier)
         # Per level: index of the first known node, and the known complete nodes from there on.
         self._rows: list[tuple[int, list[bytes]]] = []
@@ -105,6 +106,26 @@ class Growth:
         """The inclusion proof of leaf ``index``, which must be one of the batch's."""
         return path_through(index, self.size, self.node, self._edge)
 
+    def paths(self) -> tuple[list[list[bytes]], list[bytes]]:
+        """The inclusion proofs of the batch's leaves: each one's beginning, and the end that all of them share.
+
+        From the level on at which the whole batch lies under one node, every proof goes on alike.
+        """
+        first, last = self._start, self.size - 1
+        joined = (first ^ last).bit_length()
+        beginnings: list[list[bytes]] = [[] for _ in range(first, last + 1)]
+        for level in range(joined):
+            start, row = self._rows[level]
+            complete, ragged = self.size >> level, self._edge[level]
+            for path, index in zip(beginnings, range(first, last + 1), strict=True):
+                sibling = index >> level ^ 1
+                if sibling < complete:
+                    path.append(row[sibling - start] if sibling >= start else self._old[level])
+                elif sibling == complete and ragged is not None:
+                    path.append(ragged)
+        top = (self.size - 1).bit_length()
+        return beginnings, path_through(first, self.size, self.node, self._edge, levels=range(joined, top))
+
     def node(self, level: int, index: int) -> bytes:
         """A complete node: of the batch, or of the old frontier."""
         if level < len(self._rows):
@@ -128,13 +149,15 @@ def right_edge(size: int, node: Node) -> list[bytes | None]:
     return edge
 
 
-def path_through(index: int, size: int, node: Node, edge: Sequence[bytes | None]) -> list[bytes]:
-    """The inclusion proof of ``index`` in a tree of ``size`` leaves (RFC 9162 section 2.1.3.1).
+def path_through(
+    index: int, size: int, node: Node, edge: Sequence[bytes | None], *, levels: range | None = None
+) -> list[bytes]:
+    """The inclusion proof of ``index`` in a tree of ``size`` leaves (RFC 9162 section 2.1.3.1), or some levels of it.
 
     ``node`` gives the complete node at a level and an index, ``edge`` is :func:`right_edge`.
     """
     path = []
-    for level in range((size - 1).bit_length()):
+    for level in range((size - 1).bit_length()) if levels is None else levels:
         sibling = index >> level ^ 1
         complete = size >> level
         if sibling < complete:

@@ -2,7 +2,7 @@
 
 import binascii
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -49,10 +49,19 @@ class TlogProof:
 
 
 def write_proof(index: int, path: Sequence[bytes], note: str) -> str:
-    """The text of a proof. On the data path: one join, no checks."""
+    """The text of a proof."""
+    return write_proofs(index, [path], (), note)[0]
+
+
+def write_proofs(first: int, beginnings: Iterable[Sequence[bytes]], end: Sequence[bytes], note: str) -> list[str]:
+    """The texts of the proofs of leaves that follow one another, whose paths end alike. On the data path: no checks."""
+    common = f"{_lines(end)}\n{note}"
+    return [f"{HEADER}\nindex {index}\n{_lines(path)}{common}" for index, path in enumerate(beginnings, first)]
+
+
+def _lines(path: Sequence[bytes]) -> str:
     # b2a_base64 ends each line itself.
-    hashes = "".join([binascii.b2a_base64(one).decode("ascii") for one in path])
-    return f"{HEADER}\nindex {index}\n{hashes}\n{note}"
+    return b"".join([binascii.b2a_base64(one) for one in path]).decode("ascii")
 
 
 def _hash(line: str) -> bytes:
@@ -65,4 +74,4 @@ def _hash(line: str) -> bytes:
     return decoded
 
 
-__all__ = ["HEADER", "NoteInvalid", "ProofInvalid", "TlogProof", "write_proof"]
+__all__ = ["HEADER", "NoteInvalid", "ProofInvalid", "TlogProof", "write_proof", "write_proofs"]

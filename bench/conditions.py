@@ -17,7 +17,7 @@ from bench.processes import CannotRun, Cores
 from bench.rounds import Plan
 from bench.world import DISTINCT_TOKENS, holder_answer
 
-_PACKAGES = ("uvicorn", "fastapi", "httpx", "pyjwt", "sqlmodel", "pyreqwest", "cryptography", "orjson", "psycopg")
+_PACKAGES = ("uvicorn", "fastapi", "httpx", "pyjwt", "sqlmodel", "httptools", "cryptography", "orjson", "psycopg")
 _VERSION = re.compile(r"\d+\.\d+[.\d]*")
 
 

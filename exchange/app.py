@@ -39,6 +39,9 @@ from providers import registry as providers
 from providers.config import HolderConfig
 from providers.registry import Datasets
 
+GARBAGE_THRESHOLDS = (50_000, 20, 50)
+"""An exchange makes some 50 containers and hardly a cycle: Python's 700 would collect every 14 exchanges, in vain."""
+
 
 class Accord:
     """One process of a deployment: an ASGI application and the resources it holds."""
@@ -133,6 +136,7 @@ class Accord:
         # What was made to start lives as long as the process: collections need not walk it again and again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*GARBAGE_THRESHOLDS)
         try:
             yield
         finally:

@@ -86,7 +86,8 @@ class Gateway:
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Serve one HTTP request whose path starts with :data:`exchange.identify.PATH`."""
         reply = await self._bounded(scope)
-        await reply.send(send)
+        if not reply.send_whole(scope):
+            await reply.send(send)
 
     async def _bounded(self, scope: Scope) -> Reply:
         if scope["method"] != "GET":
@@ -158,6 +159,7 @@ class Gateway:
                 recipient=permit.detail.recipient,
                 request_id=asked.request_id,
                 identity=token.identity,
+                fields=permit.fields,
             )
         )
 

@@ -5,6 +5,7 @@ with all of them named in one message and no value repeated. There is no default
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -36,6 +37,12 @@ def _database_url(url: str) -> str:
     return url
 
 
+def _bearer_token(token: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token.get_secret_value()):
+        raise ValueError("letters, digits and ._~+/-, as a bearer token is made of (RFC 6750)")
+    return token
+
+
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 
 
@@ -55,7 +62,7 @@ class HolderSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: WebUrl = Field(description="the holder's base URL")
-    token: SecretStr = Field(min_length=1, description="the access token the holder gave")
+    token: Annotated[SecretStr, AfterValidator(_bearer_token)] = Field(description="the access token the holder gave")
     timeout: float = Field(default=10.0, gt=0, le=10, description="deadline of one call, in seconds")
 
 

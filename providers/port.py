@@ -13,12 +13,16 @@ from openapi.fields import PivotIdentity, Siret
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question to a holder. ``identity`` is the citizen's; ``recipient`` the SIRET the data is for."""
+    """One question to a holder. ``identity`` is the citizen's; ``recipient`` the SIRET the data is for.
+
+    ``fields`` are the paths that may leave: nothing else of the holder's answer is read.
+    """
 
     dataset: str
     recipient: Siret
     request_id: str
     identity: PivotIdentity
+    fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """A holder's record held to its manifest: known fields of the announced type pass, everything else stays out. Pure."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
 from providers.manifest import Field, Manifest
@@ -19,27 +20,27 @@ class RecordInvalid(ValueError):
 
 
 class RecordReader:
-    """Reads records of one dataset."""
+    """Reads records of one dataset: the fields that are asked for, and nothing else."""
 
     def __init__(self, manifest: Manifest) -> None:
-        self._shape: Shape = _shape_tree(manifest)
+        self._fields = manifest.fields
+        self._shape = lru_cache(maxsize=1024)(self._shape_of)
 
-    def read(self, data: object) -> dict[str, object]:
-        """The record with the manifest's fields alone. Raises :class:`RecordInvalid`."""
+    def read(self, data: object, fields: tuple[str, ...]) -> dict[str, object]:
+        """The record with these of the manifest's fields. Raises :class:`RecordInvalid`."""
         if not isinstance(data, dict):
             raise RecordInvalid("data: an object was announced")
-        return _object(self._shape, data)
+        return _object(self._shape(fields), data)
 
-
-def _shape_tree(manifest: Manifest) -> "Shape":
-    shape: dict[str, object] = {}
-    for field in manifest.fields.values():
-        *parents, last = field.path.split(".")
-        node = shape
-        for parent in parents:
-            node = node.setdefault(parent, {})  # type: ignore[assignment]  # the recursive shape is built in place
-        node[last] = field
-    return shape  # type: ignore[return-value]  # idem
+    def _shape_of(self, fields: tuple[str, ...]) -> "Shape":
+        shape: dict[str, object] = {}
+        for field in (self._fields[path] for path in fields if path in self._fields):
+            *parents, last = field.path.split(".")
+            node = shape
+            for parent in parents:
+                node = node.setdefault(parent, {})  # type: ignore[assignment]  # the recursive shape is built in place
+            node[last] = field
+        return shape  # type: ignore[return-value]  # idem
 
 
 def _object(shape: "Shape", data: Mapping[str, object]) -> dict[str, object]:

@@ -50,7 +50,7 @@ class ApiParticulier:
         if reply.status != 200:  # noqa: PLR2004  # HTTP's OK
             self._refuse(reply)
         try:
-            record = self._reader.read(orjson.loads(reply.body)["data"])
+            record = self._reader.read(orjson.loads(reply.body)["data"], query.fields)
         except (ValueError, TypeError, KeyError, RecordInvalid):
             raise AnswerInvalid(self._manifest.holder) from None
         return Answer(record, int(self._clock()))

@@ -127,8 +127,11 @@ def test_a_batch_grows_a_tree_to_the_same_root_and_proves_its_leaves(size: int, 
     old = Growth(0, (), LEAVES[:size]).frontier if size else ()
     growth = Growth(size, old, LEAVES[size : size + added])
     assert growth.root == _root(LEAVES[: size + added])
-    for index in range(size, size + added):
-        assert growth.path(index) == inclusion_path(LEAVES[: size + added], index)
+    beginnings, end = growth.paths()
+    for index, beginning in enumerate(beginnings, size):
+        proof = inclusion_path(LEAVES[: size + added], index)
+        assert growth.path(index) == beginning + end == proof
+    assert len(beginnings) == added
 
 
 @given(st.integers(2, 64), st.data())

@@ -37,7 +37,7 @@ _FOLDERS = (
 
 
 def _query(identity: PivotIdentity) -> Query:
-    return Query("quotient_familial", _SIRET, "r", identity)
+    return Query("quotient_familial", _SIRET, "r", identity, tuple(_MANIFEST.fields))
 
 
 def _canary() -> PivotIdentity:
