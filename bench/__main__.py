@@ -18,7 +18,7 @@ from bench.rounds import Outcome, Plan, run_rounds
 from bench.table import as_json, print_report
 from bench.world import make_world
 
-LEAST_COLUMNS = 110
+LEAST_COLUMNS = 126
 """The table needs them, in a narrow terminal, a file or a pipe too."""
 
 out = Console(highlight=False, soft_wrap=True, width=max(LEAST_COLUMNS, shutil.get_terminal_size().columns))
