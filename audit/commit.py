@@ -1,6 +1,6 @@
 """The commit: what a batch of appends becomes. Pure: head, edge, known keys and salts in; rows and receipts out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.checkpoint import Checkpoint, NoteSigner
@@ -86,12 +86,15 @@ class _Rows:
         """Append one; ``None`` or why it was written as a refusal."""
         index = self._next
         refused = _refusal(append, known)
+        spends: tuple[str, ...] = ()
         if refused is None:
-            known.spent.update(append.spends)
+            spends = (*append.spends, *_first_left(append, known))
+            known.spent.update(spends)
             known.closed.update(append.closes)
-            self.spent += [(key, index) for key in append.spends]
+            self.spent += [(key, index) for key in spends]
             self.closed += [(key, index) for key in append.closes]
-        detail = detail_bytes(append.detail)
+        # The entry says which keys it spent: whoever replays the log checks them.
+        detail = detail_bytes({**append.detail, "spent": " ".join(spends)} if spends else append.detail)
         leaf = leaf_of(_skeleton(append.skeleton, refused), salt=salt, detail=detail)
         self.leaves.append(leaf_hash(leaf))
         self.entries.append((index, leaf))
@@ -101,13 +104,24 @@ class _Rows:
 
 
 def _refusal(append: Append, known: KnownKeys) -> str | None:
+    """The outcome of the first key that stands in the way."""
     if not known.closed.isdisjoint(append.requires):
-        return GRANT_CLOSED
+        return _outcome(append, append.requires, known.closed, GRANT_CLOSED)
     if not known.spent.isdisjoint(append.spends):
-        return ALREADY_SPENT
+        return _outcome(append, append.spends, known.spent, ALREADY_SPENT)
     if not known.closed.isdisjoint(append.closes):
-        return GRANT_CLOSED
+        return _outcome(append, append.closes, known.closed, GRANT_CLOSED)
+    if append.one_of and known.spent.issuperset(append.one_of):
+        return append.outcomes.get(append.one_of[0], ALREADY_SPENT)
     return None
+
+
+def _outcome(append: Append, keys: Iterable[str], known: set[str], otherwise: str) -> str:
+    return next((append.outcomes.get(key, otherwise) for key in keys if key in known), otherwise)
+
+
+def _first_left(append: Append, known: KnownKeys) -> tuple[str, ...]:
+    return next(((key,) for key in append.one_of if key not in known.spent), ())
 
 
 def _skeleton(skeleton: Mapping[str, EntryValue], refused: str | None) -> Mapping[str, EntryValue]:

@@ -217,7 +217,7 @@ class Log:
 
 
 def _known(session: Session, appends: list[Append]) -> KnownKeys:
-    spends = [key for append in appends for key in append.spends]
+    spends = [key for append in appends for key in (*append.spends, *append.one_of)]
     closing = [key for append in appends for key in (*append.requires, *append.closes)]
     return KnownKeys(
         session.known("log_spent_keys", spends) if spends else set(),

@@ -27,6 +27,10 @@ class Append:
     ``requires``: keys that must still be open; if any was closed, the entry is written as a refusal with
     outcome ``grant_closed``.
     ``closes``: keys that this entry closes for good.
+    ``one_of``: one-time keys of which the first that is left is spent; when none is, the entry is a refusal like one
+    of a spent key.
+    ``outcomes``: by key, what the entry's outcome says instead when that key stood in the way (for ``one_of``: its
+    first).
     """
 
     skeleton: Mapping[str, EntryValue]
@@ -34,14 +38,17 @@ class Append:
     spends: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     closes: tuple[str, ...] = ()
+    one_of: tuple[str, ...] = ()
+    outcomes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What the log answers once the entry is durable.
 
-    ``refused`` is ``None``, ``already_spent`` or ``grant_closed``: when set, the entry stands in the log as a
-    refusal and nothing may be released. ``proof`` is a C2SP ``tlog-proof``: inclusion path and signed checkpoint.
+    ``refused`` is ``None``, or the outcome of the refusal that was written instead (``already_spent``,
+    ``grant_closed``, or one of the append's ``outcomes``): nothing may be released then. ``proof`` is a C2SP
+    ``tlog-proof``: inclusion path and signed checkpoint.
     """
 
     index: int

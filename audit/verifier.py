@@ -84,7 +84,8 @@ class Replay:
         self._frontier = Frontier()
         self._findings: list[str] = []
         self._closed: dict[str, int] = {}
-        self._used: dict[str, int] = {}
+        self._spent: dict[str, int] = {}
+        self._erased: set[int] = set()
         self._keyed: set[tuple[bool, str]] = set()
 
     def entry(self, stored: StoredLeaf) -> None:
@@ -103,18 +104,17 @@ class Replay:
             self._find(f"checkpoint {claimed}: the log has only {size} entries")
         if head != (size, self._frontier.hashes, root):
             self._find(f"head: it is not that of the log's {size} entries")
-        for closes, told in ((True, self._closed), (False, self._used)):
-            for grant_id, index in told.items():
-                if (closes, grant_id) not in self._keyed:
+        for closes, told in ((True, self._closed), (False, self._spent)):
+            for name, index in told.items():
+                if (closes, name) not in self._keyed:
                     self._find(f"entry {index}: the key that it {'closed' if closes else 'spent'} is not kept")
         return Verdict(size, root, self._findings)
 
     def key(self, name: str, index: int, *, closes: bool) -> None:
         """Check a spent or closed key, as the commit keeps it, against what the entries say."""
-        kind, _, grant_id = name.partition(":")
-        told = self._closed if closes else self._used
-        self._keyed.add((closes, grant_id))
-        if kind in ("grant", "once") and told.get(grant_id) != index:
+        told = self._closed if closes else self._spent
+        self._keyed.add((closes, name))
+        if told.get(name) != index and index not in self._erased:
             self._find(f"key at entry {index}: the entry does not say that it was {'closed' if closes else 'spent'}")
 
     def _check_entry(self, stored: StoredLeaf) -> None:
@@ -122,6 +122,7 @@ class Replay:
             skeleton = _object(stored.leaf, "the entry")
             _check_skeleton(skeleton, stored.leaf)
             if stored.detail is None or stored.salt is None:
+                self._erased.add(stored.index)
                 return
             _check_seal(skeleton, stored.salt, stored.detail)
             self._check_order(stored.index, skeleton, _object(stored.detail, "the detail"))
@@ -129,18 +130,24 @@ class Replay:
             self._find(f"entry {stored.index}: {failed}")
 
     def _check_order(self, index: int, skeleton: Mapping[str, object], detail: Mapping[str, object]) -> None:
+        self._check_spent(index, str(detail.get("spent", "")).split())
         grant_id = detail.get("grant_id")
         if not isinstance(grant_id, str) or skeleton["outcome"] != "ok":
             return
+        grant = f"grant:{grant_id}"
         if skeleton["kind"] == "grant.withdrawn":
-            self._closed.setdefault(grant_id, index)
+            self._closed.setdefault(grant, index)
         elif skeleton["kind"] == "access":
-            if grant_id in self._closed:
-                raise VerificationFailed(f"an access after its authorisation was withdrawn by {self._closed[grant_id]}")
-            if detail.get("access") == "once":
-                if grant_id in self._used:
-                    raise VerificationFailed(f"a second use of what was used up by {self._used[grant_id]}")
-                self._used[grant_id] = index
+            if grant in self._closed:
+                raise VerificationFailed(f"an access after its authorisation was withdrawn by {self._closed[grant]}")
+            if detail.get("access") == "once" and not str(detail.get("spent", "")):
+                raise VerificationFailed("an access of a single use that was not used up")
+
+    def _check_spent(self, index: int, keys: Iterable[str]) -> None:
+        for key in keys:
+            if key in self._spent:
+                raise VerificationFailed(f"a second use of what was used up by {self._spent[key]}")
+            self._spent[key] = index
 
     def _check_checkpoint(self, note: str) -> None:
         size = self._frontier.size

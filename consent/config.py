@@ -37,6 +37,8 @@ class ConsentConfig:
     """Until a pushed request is first shown to a citizen."""
     interaction_lifetime: int = 1800
     """From then on, for her to log in, read and decide."""
+    dpop_nonce_required: bool = False
+    """Whether a DPoP proof must carry a nonce of ours (RFC 9449 section 8); one that is there is always checked."""
 
     def __post_init__(self) -> None:
         for name, longest in _LONGEST.items():

@@ -6,30 +6,29 @@ A crash between the two leaves a recorded grant that nobody can use, or a withdr
 the gateways refuse it all the same, and withdrawing it again sets the table right.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from secrets import randbelow, token_urlsafe
 
-from consent.authorization.authorize import PendingAuthorization, narrowed, response_url
-from consent.authorization.client_auth import authenticate
-from consent.authorization.forms import ClientForm, Params
+from consent.authorization.authorize import PendingAuthorization, merged, narrowed, response_url
+from consent.authorization.forms import Params
 from consent.authorization.par import PushedRequest, PushedRequestForm, check_request
 from consent.authorization.references import hashed, new_code, new_request_uri
-from consent.authorization.token import AuthorizationCode, TokenForm, check_code, check_form_complete, invalid_grant
+from consent.authorization.token import AuthorizationCode
 from consent.config import ConsentConfig
-from consent.errors import OAuthError, invalid_client, said
+from consent.dpop import Nonces
+from consent.errors import OAuthError, said
+from consent.issuance import Issuance
 from consent.model import Citizen, Client, Detail, Grant
 from consent.ports import Catalogue, ConsentEvent, GrantFeed, Journal, Permit, Refusal, Registry
+from consent.sender import Sender
 from consent.status import LIST_SIZE
 from consent.store import ConsentStore
-from consent.tokens import ConsentToken, make_token
 from openapi.problem import AccordError
 
 __all__ = ["Desk", "PendingAuthorization"]
 
 _GRANT_ID_BYTES = 24
-_JTI_BYTES = 16
 _INDEX_DRAWS = 64
 
 
@@ -54,44 +53,25 @@ class Desk:
         self._journal = journal
         self._feed = feed
         self._clock = clock
+        self.nonces = Nonces(config.session_key, required=config.dpop_nonce_required)
+        self.issuance = Issuance(
+            config, store=store, registry=registry, nonces=self.nonces, end=self._withdraw, clock=clock
+        )
 
-    # What an application does
+    # What an application asks
 
-    def authenticate(self, form: ClientForm) -> Client:
-        """The application that sent the form. Raises :class:`OAuthError`; an assertion serves once."""
-        now = self._now()
-        proof = authenticate(form, registry=self._registry, issuer=self._config.issuer, now=now)
-        key = hashlib.sha256(f"{proof.client.client_id}\0{proof.jti}".encode("utf-8", "replace")).hexdigest()
-        if not self._store.spend_assertion(key, expires_at=proof.expires_at, now=now):
-            raise invalid_client("jti: already used; sign a new assertion for each request")
-        return proof.client
-
-    def push(self, client: Client, form: PushedRequestForm, params: Params) -> str:
+    def push(self, client: Client, form: PushedRequestForm, params: Params, sender: Sender) -> str:
         """Keep what an authenticated application asks for; return its ``request_uri``. Raises :class:`OAuthError`."""
         now = self._now()
-        request = check_request(form, params, client=client, catalogue=self._catalogue, now=now)
+        jkt = self.issuance.proved_key(sender)
+        request = check_request(form, params, client=client, catalogue=self._catalogue, jkt=jkt, now=now)
+        if request.supersedes is not None:
+            self.issuance.managed(client, request.supersedes)
         self._permits(client, request.details, now)
         request_uri = new_request_uri()
         expires_at = now + self._config.request_lifetime
         self._store.add_request(PushedRequest(hashed(request_uri), client.client_id, request, expires_at), now=now)
         return request_uri
-
-    def redeem(self, client: Client, form: TokenForm) -> ConsentToken:
-        """A consent token for an authorization code. Raises :class:`OAuthError`.
-
-        A code used before withdraws its grant, whoever uses it second: one of the two was not meant to have it.
-        """
-        check_form_complete(form)
-        now = self._now()
-        code = self._store.code(hashed(form.code))
-        if code is None or code.client_id != client.client_id:
-            raise invalid_grant("code: unknown, or issued to another application")
-        if code.used_at is None:
-            check_code(code, form, now=now)
-        if code.used_at is not None or not self._store.use_code(code.key, now=now):
-            self._withdraw(self._store.grant(code.grant_id), now)
-            raise invalid_grant("code: already used; the authorisation was withdrawn for the citizen's safety")
-        return self._token(self._store.grant(code.grant_id), now)
 
     # What a citizen does
 
@@ -117,7 +97,25 @@ class Desk:
             state=asked.state,
             code_challenge=asked.code_challenge,
             expires_at=pushed.expires_at,
+            dpop_jkt=asked.dpop_jkt,
+            supersedes=asked.supersedes,
+            merges=asked.merges,
         )
+
+    def meant_for(self, pending: PendingAuthorization, citizen: Citizen) -> PendingAuthorization:
+        """The request as it concerns this citizen: a grant that it replaces must be hers.
+
+        Raises :class:`OAuthError` otherwise, before anything of the other's is shown.
+        """
+        if pending.supersedes is None:
+            return pending
+        earlier = self._store.grant(pending.supersedes)
+        if earlier is None or earlier.citizen != citizen.pseudonym or earlier.client_id != pending.client.client_id:
+            raise OAuthError("invalid_request", "grant_id: not an authorisation of the person who logged in")
+        if not pending.merges or earlier.status == "withdrawn":
+            return pending
+        details = merged(earlier.details, pending.details)
+        return replace(pending, details=details, permits=self._permits(pending.client, details, self._now()))
 
     def agree(
         self,
@@ -133,6 +131,7 @@ class Desk:
         Raises :class:`AccordError` when that is wider than what was asked, or cannot be recorded.
         """
         now = self._now()
+        pending = self.meant_for(pending, citizen)
         details = narrowed(pending, fields=fields, expires_at=expires_at, now=now)
         grant = Grant(
             grant_id=token_urlsafe(_GRANT_ID_BYTES),
@@ -147,6 +146,7 @@ class Desk:
             status_index=randbelow(LIST_SIZE),
             given_at=now,
             expires_at=expires_at,
+            supersedes=pending.supersedes,
         )
         self._decide(pending, _event("grant.given", grant), now)
         code = new_code()
@@ -159,8 +159,11 @@ class Desk:
                 redirect_uri=pending.redirect_uri,
                 code_challenge=pending.code_challenge,
                 expires_at=now + self._config.code_lifetime,
+                dpop_jkt=pending.dpop_jkt,
             ),
         )
+        if pending.supersedes is not None:
+            self._withdraw(self._store.grant(pending.supersedes), now)
         return response_url(pending.redirect_uri, issuer=self._config.issuer, state=pending.state, code=code)
 
     def refuse(self, pending: PendingAuthorization, citizen: Citizen) -> str:
@@ -221,11 +224,6 @@ class Desk:
                 return
             grant = replace(grant, status_index=randbelow(LIST_SIZE))
         raise AccordError("internal_error")
-
-    def _token(self, grant: Grant | None, now: int) -> ConsentToken:
-        if grant is None or grant.status != "active" or grant.expires_at <= now:
-            raise invalid_grant("code: the authorisation was withdrawn or has ended")
-        return make_token(grant, self._config, now=now, jti=token_urlsafe(_JTI_BYTES))
 
     def _withdraw(self, grant: Grant | None, now: int) -> Grant:
         if grant is None:

@@ -1,8 +1,7 @@
 """``authorization_details`` (RFC 9396): from a client's JSON to checked :class:`Detail` values, and their storage form.
 
 The parser reads hostile text and raises :class:`OAuthError` with ``invalid_authorization_details``, nothing else. A
-member it does not know is refused rather than passed over: a limit the client set must not be lost. That includes
-``max_per_day``, which no gateway counts.
+member it does not know is refused rather than passed over: a limit the client set must not be lost.
 """
 
 import json
@@ -11,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn, TypeAlias, TypeVar, cast
 
 from consent.errors import OAuthError
-from consent.model import DETAIL_TYPE_PREFIX, AccessMode, Client, Detail
+from consent.model import DETAIL_TYPE_PREFIX, MAX_PER_DAY, AccessMode, Client, Detail
 from consent.ports import Catalogue
 from openapi.fields import InvalidValue, Siret, siret
 
@@ -24,7 +23,7 @@ Members: TypeAlias = Mapping[str, object]
 _Value = TypeVar("_Value")
 
 _REQUIRED = frozenset({"type", "datatypes", "purpose", "recipient"})
-_KNOWN = _REQUIRED | {"access", "expires_at", "retention"}
+_KNOWN = _REQUIRED | {"access", "max_per_day", "expires_at", "retention"}
 _PURPOSE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 _RETENTION = re.compile(r"P[1-9][0-9]{0,3}[DWMY]\Z")
 _ACCESS_MODES = ("once", "recurring")
@@ -106,6 +105,7 @@ def _detail(members: Members, *, client: Client, catalogue: Catalogue, now: int,
         purpose=_purpose(members["purpose"]),
         recipient=_recipient(members["recipient"], client),
         access=_access(members.get("access", "once")),
+        max_per_day=_optional(members, "max_per_day", _max_per_day),
         expires_at=_optional(members, "expires_at", lambda value: _expiry(value, now)),
         retention=_optional(members, "retention", _retention),
     )
@@ -150,6 +150,12 @@ def _access(value: object) -> AccessMode:
     if value not in _ACCESS_MODES:
         _refuse("access", "once or recurring")
     return cast("AccessMode", value)
+
+
+def _max_per_day(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= MAX_PER_DAY:
+        _refuse("max_per_day", f"a whole number, 1 to {MAX_PER_DAY}")
+    return value
 
 
 def _optional(members: Members, name: str, check: Callable[[object], _Value]) -> _Value | None:

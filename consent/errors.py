@@ -1,5 +1,6 @@
 """What OAuth endpoints answer when they refuse: RFC 6749 section 5.2, each error naming the check that failed."""
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from fastapi import FastAPI, Request
@@ -16,8 +17,15 @@ ErrorCode: TypeAlias = Literal[
     "unsupported_grant_type",
     "unsupported_response_type",
     "request_not_supported",
+    "invalid_dpop_proof",
+    "use_dpop_nonce",
+    "invalid_token",
+    "insufficient_scope",
+    "invalid_grant_id",
 ]
-"""RFC 6749, RFC 9396 section 5, OpenID Connect Core section 3.1.2.6."""
+"""RFC 6749, RFC 6750, RFC 9396 section 5, RFC 9449 sections 5 and 8, OpenID Connect Core section 3.1.2.6, and Grant
+Management section 5.
+"""
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
@@ -29,11 +37,14 @@ class OAuthError(Exception):
     ASCII without double quote or backslash (RFC 6749 section 5.2), and never repeats what was sent.
     """
 
-    def __init__(self, code: ErrorCode, description: str, *, status: int = 400) -> None:
+    def __init__(
+        self, code: ErrorCode, description: str, *, status: int = 400, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(f"{code}: {description}")
         self.code = code
         self.description = description
         self.status = status
+        self.headers = dict(headers or {})
 
 
 def invalid_client(description: str) -> OAuthError:
@@ -53,4 +64,4 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(OAuthError)
     def _refuse(_request: Request, error: OAuthError) -> JSONResponse:
         body = {"error": error.code, "error_description": error.description}
-        return JSONResponse(body, status_code=error.status, headers=NO_STORE)
+        return JSONResponse(body, status_code=error.status, headers={**NO_STORE, **error.headers})

@@ -126,6 +126,10 @@ class FranceConnect:
         query = {"id_token_hint": id_token, "state": token_urlsafe(32), "post_logout_redirect_uri": return_to}
         return f"{self._endpoint('end_session_endpoint')}?{urlencode(query)}"
 
+    def close(self) -> None:
+        """Close the connections that FranceConnect kept open for the next login."""
+        self._transport.close()
+
     def _client(self) -> OAuth2Client:
         return OAuth2Client(
             self._config.client_id,

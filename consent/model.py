@@ -15,7 +15,11 @@ from openapi.fields import Siret
 
 DETAIL_TYPE_PREFIX = "urn:accord:"
 
+MAX_PER_DAY = 50
+"""The highest daily limit that a grant may carry: each day's uses are slots that the log spends one by one."""
+
 GrantStatus: TypeAlias = Literal["active", "withdrawn"]
+SenderConstraint: TypeAlias = Literal["dpop", "mtls", "none"]
 AccessMode: TypeAlias = Literal["once", "recurring"]
 
 
@@ -84,6 +88,8 @@ class Grant:
     expires_at: int
     status: GrantStatus = "active"
     ended_at: int | None = None
+    supersedes: str | None = None
+    """The grant that this one replaced."""
 
     def __repr__(self) -> str:
         return f"Grant({self.grant_id})"
@@ -118,5 +124,9 @@ class Client:
     organisation_name: str
     redirect_uris: tuple[str, ...]
     jwks: Mapping[str, object]
-    sender_constraint: Literal["none"]
+    sender_constraint: SenderConstraint
     """How its tokens are bound. ``none`` must be said explicitly in the registration."""
+    certificates: tuple[str, ...] = ()
+    """SHA-256 thumbprints (``x5t#S256``) of the certificates by which it authenticates, if it does so by mTLS."""
+    events_url: str | None = None
+    """Where it is told of withdrawals (RFC 8935); without it the application polls (RFC 8936)."""

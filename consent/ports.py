@@ -36,6 +36,10 @@ class Catalogue(Protocol):
         """The dataset in words; ``None`` when it is not offered."""
         ...
 
+    def datasets(self) -> Sequence[str]:
+        """The names of those offered."""
+        ...
+
 
 class Registry(Protocol):
     """The registered applications and what their organisations may ask for."""
@@ -95,11 +99,34 @@ class AccessView:
     grant_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class AccessPage:
+    """Some of a citizen's accesses, newest first. ``older``: look on below this index; ``None`` at the end.
+
+    A search looks through a bounded number of entries, so that a page may hold few or none and still have older ones.
+    """
+
+    views: Sequence[AccessView]
+    older: int | None
+
+
 class Accesses(Protocol):
     """A citizen's accesses, newest first."""
 
-    def of(self, citizen: str, *, before: int | None = None, limit: int = 50) -> Sequence[AccessView]:
-        """Those with an index below ``before``, at most ``limit``."""
+    def of(
+        self,
+        citizen: str,
+        *,
+        before: int | None = None,
+        limit: int = 50,
+        recipient: Siret | None = None,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> AccessPage:
+        """Those with an index below ``before``, at most ``limit``: by ``recipient``, from ``since``, before ``until``.
+
+        Times are Unix seconds.
+        """
         ...
 
     def proof(self, citizen: str, index: int) -> bytes | None:

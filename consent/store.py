@@ -16,7 +16,7 @@ from consent.authorization.token import AuthorizationCode
 from consent.details import from_claims, to_claims
 from consent.model import Grant, GrantStatus
 from consent.status import WITHDRAWN
-from consent.tables import AssertionRow, ChangeRow, CodeRow, GrantRow, LastChangeRow, RequestRow
+from consent.tables import AssertionRow, ChangeRow, CodeRow, GrantRow, LastChangeRow, RefreshRow, RequestRow
 from openapi.fields import Siret
 
 MOST_GRANTS = 500
@@ -44,6 +44,9 @@ class ConsentStore:
             state=asked.state,
             code_challenge=asked.code_challenge,
             expires_at=pushed.expires_at,
+            dpop_jkt=asked.dpop_jkt,
+            grant_action=None if asked.supersedes is None else "merge" if asked.merges else "replace",
+            grant_id=asked.supersedes,
         )
         with Session(self._engine) as session, session.begin():
             session.exec(delete(RequestRow).where(col(RequestRow.expires_at) <= now))
@@ -110,6 +113,20 @@ class ConsentStore:
             unused = (col(CodeRow.key) == key, col(CodeRow.used_at).is_(None))
             return _touched_one(session.exec(update(CodeRow).where(*unused).values(used_at=now)))
 
+    def add_refresh_token(self, key: str, *, grant_id: str, client_id: str, now: int) -> None:
+        """Keep a refresh token, by its hash."""
+        with Session(self._engine) as session, session.begin():
+            session.add(RefreshRow(key=key, grant_id=grant_id, client_id=client_id, created_at=now))
+
+    def refreshed_grant(self, key: str, *, client_id: str) -> Grant | None:
+        """The grant of an application's refresh token."""
+        with Session(self._engine) as session:
+            token = session.get(RefreshRow, key)
+            if token is None or token.client_id != client_id:
+                return None
+            row = session.get(GrantRow, token.grant_id)
+            return None if row is None else _grant(row)
+
     def grant(self, grant_id: str) -> Grant | None:
         """A grant, active or not."""
         with Session(self._engine) as session:
@@ -129,7 +146,9 @@ class ConsentStore:
             statement = update(GrantRow).where(*active).values(status="withdrawn", ended_at=now)
             if _touched_one(session.exec(statement)):
                 index = session.exec(select(GrantRow.status_index).where(GrantRow.grant_id == grant_id)).one()
-                session.add(ChangeRow(change=_next_change(session), status_index=index, status=WITHDRAWN))
+                session.add(
+                    ChangeRow(change=_next_change(session), status_index=index, status=WITHDRAWN, changed_at=now)
+                )
 
     # The gateways' feed
 
@@ -168,7 +187,15 @@ def _next_change(session: Session) -> int:
 
 
 def _request(row: RequestRow) -> PushedRequest:
-    asked = AuthorizationRequest(from_claims(row.details), row.redirect_uri, row.state, row.code_challenge)
+    asked = AuthorizationRequest(
+        from_claims(row.details),
+        row.redirect_uri,
+        row.state,
+        row.code_challenge,
+        row.dpop_jkt,
+        row.grant_id,
+        row.grant_action == "merge",
+    )
     return PushedRequest(row.key, row.client_id, asked, row.expires_at)
 
 
@@ -193,4 +220,5 @@ def _grant(row: GrantRow) -> Grant:
         expires_at=row.expires_at,
         status=cast("GrantStatus", row.status),
         ended_at=row.ended_at,
+        supersedes=row.supersedes,
     )

@@ -19,6 +19,7 @@ from consent import errors as oauth_errors
 from consent import routes as oauth_routes
 from consent.config import ConsentConfig, FranceConnectConfig
 from consent.desk import Desk
+from consent.dpop import Nonces
 from consent.pages import routes as page_routes
 from consent.store import ConsentStore
 from exchange import errors, health, routes
@@ -33,6 +34,7 @@ from exchange.identify import PATH
 from exchange.keyring import Keyring, load_keyring
 from exchange.logs import configure_logs
 from exchange.middleware import Surroundings
+from exchange.recipient import Proxies, Recipient
 from exchange.registry import RegistryStore
 from exchange.settings import Settings, load_settings
 from providers import registry as providers
@@ -61,7 +63,8 @@ class Accord:
         )
         problems = ProblemWriter(settings.issuer)
         self.framework = self._framework(settings, keyring, Queries(store), problems, clock)
-        self._surrounded = Surroundings(self.framework, problems=problems)
+        proxies = Proxies(settings.trusted_proxies)
+        self._surrounded = Surroundings(self.framework, problems=problems, proxies=proxies)
         self._gateway = Gateway(
             verifier=ConsentTokenVerifier(
                 issuer=settings.issuer,
@@ -71,6 +74,11 @@ class Accord:
             ),
             knowledge=self.feed,
             datasets=self.datasets,
+            recipient=Recipient(
+                settings.issuer,
+                proxies=proxies,
+                nonces=Nonces(keyring.session, required=settings.dpop_nonce_required),
+            ),
             log=self.log,
             problems=problems,
             clock=clock,
@@ -119,10 +127,16 @@ class Accord:
         )
         errors.install(app, problems)
         oauth_errors.install(app)
-        app.include_router(oauth_routes.router(config, desk=desk))
+        app.include_router(oauth_routes.router(config, desk=desk, datasets=self.datasets.ids()))
         app.include_router(
             page_routes.router(
-                config, desk=desk, catalogue=catalogue, registry=registry, accesses=accesses, clock=clock
+                config,
+                desk=desk,
+                catalogue=catalogue,
+                registry=registry,
+                accesses=accesses,
+                log_key=keyring.log.vkey,
+                clock=clock,
             )
         )
         app.include_router(routes.router(self.datasets))
@@ -155,6 +169,7 @@ def consent_config(settings: Settings, keyring: Keyring) -> ConsentConfig:
         sealing_keys=keyring.sealing,
         session_key=keyring.session,
         pseudonym_key=keyring.pseudonym,
+        dpop_nonce_required=settings.dpop_nonce_required,
     )
 
 

@@ -8,9 +8,9 @@ from uuid import uuid4
 
 from audit.log import Log
 from audit.model import LogError
-from audit.query import AccessRecord, Queries
+from audit.query import AccessRecord, Queries, Search
 from consent.model import Client, DatasetNotice, Detail, FieldNotice
-from consent.ports import AccessView, ConsentEvent, Permit, Refusal
+from consent.ports import AccessPage, AccessView, ConsentEvent, Permit, Refusal
 from exchange import journal
 from exchange.feed import Feed
 from exchange.model import Refusal as PolicyRefusal
@@ -31,6 +31,10 @@ class ManifestCatalogue:
     def notice(self, dataset: str) -> DatasetNotice | None:
         """The dataset in words; ``None`` when it is not offered."""
         return self._notices.get(dataset)
+
+    def datasets(self) -> Sequence[str]:
+        """The names of those offered."""
+        return list(self._notices)
 
 
 class HabilitationRegistry:
@@ -77,9 +81,20 @@ class LogAccesses:
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
 
-    def of(self, citizen: str, *, before: int | None = None, limit: int = 50) -> Sequence[AccessView]:
+    def of(
+        self,
+        citizen: str,
+        *,
+        before: int | None = None,
+        limit: int = 50,
+        recipient: Siret | None = None,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> AccessPage:
         """The citizen's accesses, newest first."""
-        return [_view(one) for one in _logged(lambda: self._queries.accesses_of(citizen, before=before, limit=limit))]
+        search = Search(recipient, since, until)
+        found = _logged(lambda: self._queries.accesses_of(citizen, before=before, limit=limit, search=search))
+        return AccessPage([_view(one) for one in found.records], found.older)
 
     def proof(self, citizen: str, index: int) -> bytes | None:
         """The proof file of one access, if it is hers and its detail was not erased."""

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from consent.model import DETAIL_TYPE_PREFIX, Detail
+from consent.dpop import is_thumbprint
+from consent.model import DETAIL_TYPE_PREFIX, MAX_PER_DAY, Detail
 from exchange.model import ConsentToken
 from openapi.fields import PivotIdentity, Siret
 from openapi.problem import AccordError, Fact
@@ -68,6 +69,7 @@ class ConsentTokenVerifier:
         claims = _json_object(payload)
         self._check_registered(claims, now)
         citizen, identity = self._identity(_text(claims, "identity"))
+        jkt, certificate = _binding(claims)
         return ConsentToken(
             client_id=_text(claims, "client_id"),
             grant_id=_text(claims, "grant_id"),
@@ -76,6 +78,8 @@ class ConsentTokenVerifier:
             details=_details(claims),
             citizen=citizen,
             identity=identity,
+            jkt=jkt,
+            certificate=certificate,
         )
 
     def _key(self, header: bytes) -> EllipticCurvePublicKey:
@@ -101,9 +105,6 @@ class ConsentTokenVerifier:
             raise AccordError("token_expired")
         if _integer(claims, "iat") > now + CLOCK_SKEW:
             raise AccordError("token_not_yet_valid")
-        if "cnf" in claims:
-            # Bound to a key: passing it on unchecked would make the binding worthless.
-            raise AccordError("token_binding_unsupported")
 
     def _identity(self, sealed: str) -> tuple[str, PivotIdentity]:
         try:
@@ -184,6 +185,19 @@ def _integer(claims: Claims, name: str) -> int:
     return value
 
 
+def _binding(claims: Claims) -> tuple[str | None, str | None]:
+    """``cnf``: a key's thumbprint or a certificate's. Any other way of binding, or two at once, is not passed over."""
+    cnf = claims.get("cnf")
+    if cnf is None:
+        return None, None
+    if not isinstance(cnf, dict) or cnf.keys() not in ({"jkt"}, {"x5t#S256"}):
+        raise _bad("cnf")
+    (value,) = cnf.values()
+    if not isinstance(value, str) or not is_thumbprint(value):
+        raise _bad("cnf")
+    return (value, None) if "jkt" in cnf else (None, value)
+
+
 def _status_index(claims: Claims) -> int:
     status = claims.get("status")
     reference = status.get("status_list") if isinstance(status, dict) else None
@@ -213,9 +227,6 @@ def _detail(claim: dict[str, object]) -> Detail:
         raise TypeError("datatypes")
     if access not in ("once", "recurring"):
         raise TypeError("access")
-    if claim.get("max_per_day") is not None:
-        # A limit this gateway does not count must not be passed over.
-        raise TypeError("max_per_day")
     return Detail(
         dataset=kind.removeprefix(DETAIL_TYPE_PREFIX),
         fields=tuple(fields),
@@ -223,9 +234,19 @@ def _detail(claim: dict[str, object]) -> Detail:
         # Checked when the grant was made, and again by the policy, which compares it with the registry.
         recipient=Siret(_text(claim, "recipient")),
         access=access,
+        max_per_day=_limit(claim),
         expires_at=_integer(claim, "expires_at") if "expires_at" in claim else None,
         retention=_text(claim, "retention") if "retention" in claim else None,
     )
+
+
+def _limit(claim: dict[str, object]) -> int | None:
+    if "max_per_day" not in claim:
+        return None
+    limit = _integer(claim, "max_per_day")
+    if not 0 < limit <= MAX_PER_DAY:
+        raise TypeError("max_per_day")
+    return limit
 
 
 def _bad(claim: str, **facts: Fact) -> AccordError:

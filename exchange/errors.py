@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from exchange.asgi import Header, Reply
 from exchange.identify import language
+from exchange.recipient import DPOP_CHALLENGE
 from openapi.problem import MEDIA_TYPE, AccordError, Language, problem
 
 _INVALID_TOKEN = "invalid_token"  # noqa: S105  # an error code of RFC 6750
@@ -46,7 +47,10 @@ class ProblemWriter:
 def _challenge(slug: str) -> bytes:
     if slug == "token_missing":
         # RFC 6750 section 3.1: no error code when no authentication was tried.
-        return b'Bearer realm="accord"'
+        return f'{DPOP_CHALLENGE}, Bearer realm="accord"'.encode()
+    if slug.startswith("dpop_"):
+        error = "use_dpop_nonce" if slug == "dpop_nonce_required" else "invalid_dpop_proof"
+        return f'{DPOP_CHALLENGE}, error="{error}", error_description="{slug}"'.encode()
     return f'Bearer realm="accord", error="{_INVALID_TOKEN}", error_description="{slug}"'.encode()
 
 

@@ -1,7 +1,7 @@
 """The exchange, ``GET /v1/data/{dataset}``: a plain ASGI handler in front of the framework.
 
 1. identify: bound and parse the request
-2. verify: the consent token, and that its authorisation still holds
+2. verify: the consent token, that its sender is the one it was given to, and that its authorisation still holds
 3. decide: fields = asked, consented and habilitated
 4. fetch: ask the holder
 5. mask: keep the permitted fields only
@@ -14,12 +14,13 @@ nothing is answered but 503. The body of this file carries the same numbers.
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 from uuid import uuid4
 
 import orjson
 
-from audit.model import ALREADY_SPENT, GRANT_CLOSED, Append, LogError, Receipt
+from audit.model import Append, LogError, Receipt
 from consent.status import VALID, WITHDRAWN
 from exchange import journal
 from exchange.asgi import Receive, Reply, Scope, Send
@@ -30,6 +31,7 @@ from exchange.logs import log_defect
 from exchange.masking import apply_mask, compile_mask
 from exchange.model import Asked, ConsentToken, Permit, Refusal, Registry
 from exchange.policy import decide
+from exchange.recipient import Recipient
 from openapi.problem import AccordError
 from providers.port import Answer, Query
 from providers.registry import Dataset, Datasets
@@ -37,7 +39,6 @@ from providers.registry import Dataset, Datasets
 MAX_IN_FLIGHT = 1_024
 """Exchanges a process carries at once; beyond it a caller is told to come back rather than queued."""
 
-_LOG_REFUSALS = {ALREADY_SPENT: "grant_used_up", GRANT_CLOSED: "grant_withdrawn"}
 _HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
 
@@ -71,11 +72,13 @@ class Gateway:
         verifier: ConsentTokenVerifier,
         knowledge: Knowledge,
         datasets: Datasets,
+        recipient: Recipient,
         log: AccessLog,
         problems: ProblemWriter,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._verifier = verifier
+        self._recipient = recipient
         self._knowledge = knowledge
         self._datasets = datasets
         self._log = log
@@ -109,6 +112,8 @@ class Gateway:
             dataset = self._sound(asked)
             # 2. verify
             token = self._verifier.verify(asked.token, now=began)
+            client = self._knowledge.registry.clients.get(token.client_id)
+            proof = self._recipient.check(scope, asked, token, client=client, now=began)
             self._check_standing(token)
             # 3. decide
             permit = self._permit(asked, token, began)
@@ -122,16 +127,18 @@ class Gateway:
             log_defect(error, asked.request_id)
             return await self._refuse(scope, asked, token, AccordError("internal_error"), began=began)
         # 6. log
-        entry = journal.access(asked, token, permit, dataset.manifest.holder, now=self._clock(), began=began)
+        provider, now = dataset.manifest.holder, self._clock()
+        entry = journal.access(asked, token, permit, provider, proof=proof, now=now, began=began)
         try:
             receipt = await self._append(entry)
         except AccordError as unlogged:
             return self._problem(scope, unlogged, asked.request_id)
         if receipt.refused is not None:
             # The commit itself wrote the refusal: a withdrawal or another use came first.
-            return self._problem(scope, AccordError(_LOG_REFUSALS[receipt.refused]), asked.request_id)
+            facts = {"max_per_day": permit.detail.max_per_day or 0}
+            return self._problem(scope, AccordError(receipt.refused, **facts), asked.request_id)
         # 7. answer
-        return _answer(asked, data, answer, receipt, provider=dataset.manifest.holder)
+        return self._with_nonce(_answer(asked, data, answer, receipt, provider=provider), asked, began)
 
     def _sound(self, asked: Asked) -> Dataset:
         if asked.fault is not None:
@@ -171,13 +178,19 @@ class Gateway:
             await self._append(entry)
         except AccordError as unlogged:
             return self._problem(scope, unlogged, asked.request_id)
-        return self._problem(scope, error, asked.request_id)
+        return self._with_nonce(self._problem(scope, error, asked.request_id), asked, began)
 
     async def _append(self, entry: Append) -> Receipt:
         try:
             return await self._log.append(entry)
         except LogError:
             raise AccordError("log_unavailable", retry_in=5) from None
+
+    def _with_nonce(self, reply: Reply, asked: Asked, now: float) -> Reply:
+        """A caller that sends proofs learns the nonce for the next (RFC 9449 section 8.2)."""
+        if not asked.is_dpop:
+            return reply
+        return replace(reply, headers=(*reply.headers, (b"dpop-nonce", self._recipient.nonce(now))))
 
     def _problem(self, scope: Scope, error: AccordError, request_id: str) -> Reply:
         return self._problems.reply(error, request_id=request_id, language=language(scope["headers"]))

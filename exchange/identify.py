@@ -16,7 +16,8 @@ PATH = "/v1/data/"
 MAX_QUERY_BYTES = 4_096
 MAX_FIELDS = 100
 
-_SCHEME = b"bearer "
+_BEARER, _DPOP = b"bearer", b"dpop"
+_SCHEMES = (_BEARER, _DPOP)
 
 
 def identify(scope: Scope, request_id: str, datasets: Datasets) -> Asked:
@@ -25,13 +26,14 @@ def identify(scope: Scope, request_id: str, datasets: Datasets) -> Asked:
     if dataset is None:
         return Asked(request_id, fault=Refusal("dataset_unknown", {}))
     name = dataset.manifest.dataset
-    token = _bearer(scope["headers"])
+    token = _token(scope["headers"])
     if isinstance(token, Refusal):
         return Asked(request_id, name, fault=token)
     fields = _fields(scope["query_string"], dataset)
+    scheme, text = token
     if isinstance(fields, Refusal):
-        return Asked(request_id, name, token=token, fault=fields)
-    return Asked(request_id, name, fields, token)
+        return Asked(request_id, name, token=text, fault=fields)
+    return Asked(request_id, name, fields, text, scheme == _DPOP, _proofs(scope["headers"]))
 
 
 def language(headers: Iterable[Header]) -> Language:
@@ -42,16 +44,20 @@ def language(headers: Iterable[Header]) -> Language:
     return "en"
 
 
-def _bearer(headers: Iterable[Header]) -> bytes | Refusal:
+def _token(headers: Iterable[Header]) -> tuple[bytes, bytes] | Refusal:
+    """Scheme, in lower case, and token."""
     values = [value for name, value in headers if name == b"authorization"]
     if not values:
         return Refusal("token_missing", {})
-    if len(values) > 1 or values[0][:7].lower() != _SCHEME:
+    scheme, _, token = values[0].partition(b" ")
+    scheme, token = scheme.lower(), token.strip()
+    if len(values) > 1 or scheme not in _SCHEMES or not token or len(token) > MAX_TOKEN_BYTES:
         return Refusal("token_malformed", {})
-    token = values[0][7:].strip()
-    if not token or len(token) > MAX_TOKEN_BYTES:
-        return Refusal("token_malformed", {})
-    return token
+    return scheme, token
+
+
+def _proofs(headers: Iterable[Header]) -> tuple[str, ...]:
+    return tuple(value.decode("latin-1") for name, value in headers if name == b"dpop")
 
 
 def _fields(query: bytes, dataset: Dataset) -> tuple[str, ...] | Refusal:

@@ -15,12 +15,30 @@ from providers.errors import ProviderError
 VERSION = 1
 
 
-def access(asked: Asked, token: ConsentToken, permit: Permit, provider: str, *, now: float, began: float) -> Append:
+def access(
+    asked: Asked,
+    token: ConsentToken,
+    permit: Permit,
+    provider: str,
+    *,
+    proof: str | None,
+    now: float,
+    began: float,
+) -> Append:
     """Data is about to leave: durable first, and only while the grant is open.
 
-    A ``once`` grant is spent by the same commit, so that a hundred simultaneous requests yield one answer.
+    A ``once`` grant, a use of the day and a DPoP proof (``proof``: the key that it spends) are spent by the same
+    commit, so that a hundred simultaneous requests yield no more answers than they may.
     """
-    detail = permit.detail
+    detail, grant = permit.detail, f"grant:{token.grant_id}"
+    once = f"once:{token.grant_id}:{detail.dataset}"
+    day = f"day:{token.grant_id}:{detail.dataset}:{rfc3339(now)[:10]}"
+    slots = tuple(f"{day}:{slot}" for slot in range(detail.max_per_day or 0))
+    outcomes = {grant: "grant_withdrawn", once: "grant_used_up"}
+    if proof is not None:
+        outcomes[proof] = "dpop_proof_replayed"
+    if slots:
+        outcomes[slots[0]] = "grant_quota_reached"
     skeleton: dict[str, EntryValue] = {
         "v": VERSION,
         "kind": "access",
@@ -38,8 +56,10 @@ def access(asked: Asked, token: ConsentToken, permit: Permit, provider: str, *, 
     return Append(
         skeleton,
         {**_about(token, now, began), "habilitation": permit.habilitation.id, "access": detail.access},
-        spends=(f"once:{token.grant_id}",) if detail.access == "once" else (),
-        requires=(f"grant:{token.grant_id}",),
+        spends=(*((proof,) if proof is not None else ()), *((once,) if detail.access == "once" else ())),
+        requires=(grant,),
+        one_of=slots,
+        outcomes=outcomes,
     )
 
 

@@ -1,8 +1,10 @@
-"""What surrounds every request that is not an exchange: bounded bodies and headers that browsers obey."""
+"""What surrounds every request that is not an exchange: bounded bodies, headers that browsers obey, certificates."""
 
+from consent.routes import CERTIFICATE
 from exchange.asgi import AsgiApp, Message, Receive, Scope, Send
 from exchange.errors import ProblemWriter
 from exchange.identify import language
+from exchange.recipient import Proxies
 from openapi.problem import AccordError
 
 MAX_BODY_BYTES = 65_536
@@ -23,8 +25,9 @@ class _TooLarge(Exception):  # never leaves this file
 class Surroundings:
     """Refuses a body over :data:`MAX_BODY_BYTES` while it arrives and adds the headers to every answer."""
 
-    def __init__(self, app: AsgiApp, *, problems: ProblemWriter) -> None:
+    def __init__(self, app: AsgiApp, *, problems: ProblemWriter, proxies: Proxies) -> None:
         self._app = app
+        self._proxies = proxies
         self._problems = problems
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,6 +36,8 @@ class Surroundings:
             await self._app(scope, receive, send)
             return
         started = False
+        if (certificate := self._proxies.certificate(scope)) is not None:
+            scope[CERTIFICATE] = certificate
 
         async def send_with_headers(message: Message) -> None:
             nonlocal started

@@ -51,6 +51,10 @@ class ConsentToken:
     citizen: str
     """The log's pseudonym."""
     identity: PivotIdentity
+    jkt: str | None = None
+    """The key it is bound to: ``cnf.jkt`` (RFC 9449 section 6.1)."""
+    certificate: str | None = None
+    """The certificate it is bound to: ``cnf.x5t#S256`` (RFC 8705 section 3.1)."""
 
     def __repr__(self) -> str:
         return f"ConsentToken({self.grant_id})"
@@ -74,6 +78,9 @@ class Asked:
     fields: tuple[str, ...] = ()
     """Empty: every field that was consented."""
     token: bytes = field(default=b"", repr=False)
+    is_dpop: bool = False
+    """Whether the token came under the ``DPoP`` scheme rather than ``Bearer``."""
+    proofs: tuple[str, ...] = field(default=(), repr=False)
     fault: Refusal | None = None
     """What is wrong with the request itself, found before anything was checked."""
 

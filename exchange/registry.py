@@ -3,12 +3,12 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Literal, cast
+from typing import cast
 
 from sqlalchemy import Engine, delete, func
 from sqlmodel import Session, SQLModel, select
 
-from consent.model import Client
+from consent.model import Client, SenderConstraint
 from exchange.model import Habilitation, Registry
 from exchange.registry_file import RegistryFile
 from exchange.tables import ClientRow, HabilitationRow, OrganisationRow, RegistryVersionRow
@@ -75,7 +75,9 @@ def _client(row: ClientRow, organisations: Mapping[Siret, str]) -> Client:
         organisation_name=organisations[organisation],
         redirect_uris=tuple(row.redirect_uris),
         jwks=row.jwks,
-        sender_constraint=cast("Literal['none']", row.sender_constraint),
+        sender_constraint=cast("SenderConstraint", row.sender_constraint),
+        certificates=tuple(row.certificates),
+        events_url=row.events_url,
     )
 
 

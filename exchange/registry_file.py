@@ -3,14 +3,15 @@
 The file is the whole truth about who may ask for what: what it no longer names is gone after the next load.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from openapi.fields import siret
 from providers.registry import Datasets
@@ -46,6 +47,12 @@ def _public_jwks(jwks: dict[str, Any]) -> dict[str, Any]:
     return jwks
 
 
+def _thumbprint(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{43}", text):
+        raise ValueError("the SHA-256 of the certificate in base64url, 43 characters (x5t#S256 of RFC 8705)")
+    return text
+
+
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Label = Annotated[str, Field(min_length=1, max_length=200)]
 SiretText = Annotated[str, AfterValidator(lambda value: str(siret(value)))]
@@ -69,8 +76,16 @@ class Application(_Strict):
     name: Label
     organisation: SiretText
     redirect_uris: list[Annotated[str, AfterValidator(_redirect_uri)]] = Field(min_length=1, max_length=20)
-    jwks: Annotated[dict[str, Any], AfterValidator(_public_jwks)]
-    sender_constraint: Literal["none"]
+    jwks: Annotated[dict[str, Any], AfterValidator(_public_jwks)] = {}
+    sender_constraint: Literal["dpop", "mtls", "none"]
+    certificates: list[Annotated[str, AfterValidator(_thumbprint)]] = Field(default=[], max_length=10)
+    events_url: Annotated[str, AfterValidator(_redirect_uri)] | None = None
+
+    @model_validator(mode="after")
+    def _can_authenticate(self) -> Self:
+        if not self.jwks and not self.certificates:
+            raise ValueError("jwks or certificates: one of them, or the application cannot prove who it is")
+        return self
 
 
 class Purpose(_Strict):

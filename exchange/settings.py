@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "ACCORD_"
@@ -91,6 +100,12 @@ class Settings(BaseSettings):
     )
     log_timeout: float = Field(
         default=5.0, gt=0, le=30, description="seconds an exchange waits for its entry to be durable"
+    )
+    trusted_proxies: list[IPvAnyNetwork] = Field(
+        default_factory=list, description="addresses whose Client-Cert header is believed, as a JSON array"
+    )
+    dpop_nonce_required: bool = Field(
+        default=False, description="whether a DPoP proof must carry a nonce of this deployment (RFC 9449 section 8)"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="verbosity of logs")
 

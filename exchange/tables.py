@@ -32,6 +32,8 @@ class ClientRow(Base, table=True):
     redirect_uris: list[str] = Field(sa_column=Column(JSON, nullable=False))
     jwks: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     sender_constraint: str
+    certificates: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    events_url: str | None = None
 
 
 class HabilitationRow(Base, table=True):

@@ -9,6 +9,9 @@ from audit.store.port import MOVE_HEAD, READ_HEAD, Batch, Head, ReadingSessions,
 BUSY_SECONDS = 4.0
 """How long a statement waits for another writer."""
 
+_MOST_MARKS = 10_000
+"""Values in one statement; SQLite takes 32,766."""
+
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -80,9 +83,13 @@ class SqliteSession:
 
     def known(self, table: str, keys: Sequence[str]) -> set[str]:
         """Which of ``keys`` are in ``table``."""
-        marks = ",".join("?" * len(keys))
+        found: set[str] = set()
         with _translated():
-            return {row[0] for row in self._connection.execute(f"SELECT key FROM {table} WHERE key IN ({marks})", keys)}  # noqa: S608  # a table of ours, marks for the values
+            for at in range(0, len(keys), _MOST_MARKS):
+                some = keys[at : at + _MOST_MARKS]
+                statement = f"SELECT key FROM {table} WHERE key IN ({','.join('?' * len(some))})"  # noqa: S608  # a table of ours, marks for the values
+                found.update(row[0] for row in self._connection.execute(statement, some))
+        return found
 
     def write(self, batch: Batch) -> None:
         """Write the rows of a commit."""

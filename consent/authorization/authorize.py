@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
+from consent.errors import OAuthError
 from consent.model import Client, Detail
 from consent.ports import Permit
 from openapi.problem import AccordError
@@ -25,6 +26,10 @@ class PendingAuthorization:
     code_challenge: str
     expires_at: int
     """When the request itself lapses, Unix seconds; not the grant's end."""
+    dpop_jkt: str | None = None
+    supersedes: str | None = None
+    """The grant that this one replaces when the citizen agrees."""
+    merges: bool = False
 
     @property
     def latest_end(self) -> int:
@@ -58,6 +63,21 @@ def narrowed(
     if not granted:
         raise _malformed("fields", "at least one field")
     return granted
+
+
+def merged(earlier: Sequence[Detail], asked: Sequence[Detail]) -> tuple[Detail, ...]:
+    """What is asked and, beside it, what was granted before: the citizen decides on the whole.
+
+    Raises ``OAuthError('invalid_authorization_details')`` where one dataset would serve two purposes.
+    """
+    before = {detail.dataset: detail for detail in earlier}
+    whole = []
+    for detail in asked:
+        old = before.pop(detail.dataset, detail)
+        if old.purpose != detail.purpose:
+            raise OAuthError("invalid_authorization_details", "purpose: another than that of the grant to merge with")
+        whole.append(replace(detail, fields=tuple(dict.fromkeys((*detail.fields, *old.fields)))))
+    return (*whole, *before.values())
 
 
 def response_url(redirect_uri: str, *, issuer: str, state: str | None, **parameters: str) -> str:

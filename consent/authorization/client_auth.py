@@ -7,6 +7,7 @@ Algorithms: ES256 and PS256, which FAPI 2.0 allows and which the public sector's
 curve, and RFC 9864 deprecates it; its successor ``Ed25519`` is not yet common enough to be worth a third path.
 """
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
@@ -43,13 +44,27 @@ class Authentication:
 def authenticate(form: ClientForm, *, registry: Registry, issuer: str, now: int) -> Authentication:
     """Check the assertion. Raises :class:`OAuthError` ``invalid_client`` naming the first check that failed."""
     if not form.client_assertion:
-        raise invalid_client("client_assertion: missing; authenticate with private_key_jwt")
+        raise invalid_client(
+            "client_assertion: missing; authenticate with private_key_jwt, or with a registered certificate"
+        )
     if form.client_assertion_type != ASSERTION_TYPE:
         raise invalid_client(f"client_assertion_type: must be {ASSERTION_TYPE}")
     client = _client(form, registry)
     claims = _claims(_verified(form.client_assertion, client))
     _check_claims(claims, client_id=client.client_id, issuer=issuer)
     return Authentication(client, _jti(claims), _expiry(claims, now))
+
+
+def authenticated_by_certificate(form: ClientForm, certificate: str, *, registry: Registry) -> Client:
+    """The application whose registered certificate was shown (RFC 8705 section 2.2). Raises ``invalid_client``.
+
+    ``certificate``: its SHA-256 thumbprint, as the trusted proxy's header gave it.
+    """
+    client = registry.client(form.client_id)
+    known = client.certificates if client is not None else ()
+    if client is None or not any(hmac.compare_digest(certificate, one) for one in known):
+        raise invalid_client("certificate: not one that is registered for this client_id")
+    return client
 
 
 def _client(form: ClientForm, registry: Registry) -> Client:

@@ -31,7 +31,8 @@ Params: TypeAlias = Mapping[str, str]
 class ClientForm(BaseModel):
     """What every form of an application carries: its proof of who it is (RFC 7523 section 2.2)."""
 
-    REQUIRED: ClassVar = ("client_assertion_type", "client_assertion")
+    REQUIRED: ClassVar = ()
+    """Nothing: an application that shows a certificate sends no assertion (RFC 8705 section 2)."""
 
     client_assertion_type: Annotated[str, Field(max_length=128, json_schema_extra={"enum": [ASSERTION_TYPE]})] = ""
     client_assertion: Annotated[
@@ -79,7 +80,7 @@ def described(form: type[ClientForm]) -> dict[str, Any]:
     for name, parameter in schema["properties"].items():
         # The empty default says 'absent' to us; RFC 6749 has no empty parameters.
         del parameter["default"]
-        if name in schema["required"]:
+        if name in schema.get("required", ()):
             parameter["minLength"] = 1
     # Parameters that we do not know are passed over, but they are parameters: strings, each once.
     schema |= {"additionalProperties": {"type": "string"}, "maxProperties": MAX_PARAMETERS}

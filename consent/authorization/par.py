@@ -13,11 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from consent.authorization import pkce
 from consent.authorization.forms import PRINTABLE, ClientForm
 from consent.details import MAX_LENGTH, parse_details
+from consent.dpop import is_thumbprint
 from consent.errors import OAuthError
 from consent.model import Client, Detail
 from consent.ports import Catalogue
 
 MAX_STATE = 512
+ACTIONS = ("create", "replace", "merge")
+"""Grant Management for OAuth 2.0, section 5.1."""
 
 _REFUSED = {
     "request": OAuthError("request_not_supported", "request: push the parameters themselves"),
@@ -32,7 +35,6 @@ class PushedRequestForm(ClientForm):
     model_config = ConfigDict(
         json_schema_extra={
             "required": [
-                *ClientForm.REQUIRED,
                 "response_type",
                 "redirect_uri",
                 "code_challenge",
@@ -53,6 +55,9 @@ class PushedRequestForm(ClientForm):
         str, Field(max_length=MAX_LENGTH, description="JSON, RFC 9396: an array with one object per dataset")
     ] = ""
     response_mode: Annotated[str, Field(max_length=64, json_schema_extra={"enum": ["query"]})] = ""
+    dpop_jkt: Annotated[str, Field(max_length=43, description="thumbprint of the key the code is bound to")] = ""
+    grant_management_action: Annotated[str, Field(max_length=16, json_schema_extra={"enum": [*ACTIONS]})] = ""
+    grant_id: Annotated[str, Field(max_length=64, pattern=PRINTABLE, description="of replace and merge")] = ""
 
 
 class PushedResponse(BaseModel):
@@ -72,6 +77,11 @@ class AuthorizationRequest:
     redirect_uri: str
     state: str | None
     code_challenge: str
+    dpop_jkt: str | None = None
+    supersedes: str | None = None
+    """The grant that will be replaced."""
+    merges: bool = False
+    """Whether what it allowed is added to what is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +95,33 @@ class PushedRequest:
 
 
 def check_request(
-    form: PushedRequestForm, params: Mapping[str, str], *, client: Client, catalogue: Catalogue, now: int
+    form: PushedRequestForm,
+    params: Mapping[str, str],
+    *,
+    client: Client,
+    catalogue: Catalogue,
+    jkt: str | None,
+    now: int,
 ) -> AuthorizationRequest:
-    """The request of an authenticated client. Raises :class:`OAuthError` naming the first parameter that fails."""
+    """The request of an authenticated client. Raises :class:`OAuthError` naming the first parameter that fails.
+
+    ``jkt``: the key that a DPoP proof sent with it proved (RFC 9449 section 10.1).
+    """
     for name in params.keys() & _REFUSED.keys():
         refused = _REFUSED[name]
         raise OAuthError(refused.code, refused.description)
     _check_response(form)
     _check_redirect(form.redirect_uri, client)
     _check_challenge(form)
+    _check_action(form)
     return AuthorizationRequest(
         details=parse_details(form.authorization_details, client=client, catalogue=catalogue, now=now),
         redirect_uri=form.redirect_uri,
         state=form.state or None,
         code_challenge=form.code_challenge,
+        dpop_jkt=_bound_key(form, jkt),
+        supersedes=form.grant_id or None,
+        merges=form.grant_management_action == "merge",
     )
 
 
@@ -120,3 +143,18 @@ def _check_challenge(form: PushedRequestForm) -> None:
         raise OAuthError("invalid_request", f"code_challenge_method: must be {pkce.METHOD}")
     if not pkce.is_challenge(form.code_challenge):
         raise OAuthError("invalid_request", "code_challenge: a SHA-256 in base64url, 43 characters")
+
+
+def _check_action(form: PushedRequestForm) -> None:
+    if form.grant_management_action not in ("", *ACTIONS):
+        raise OAuthError("invalid_request", f"grant_management_action: must be {', '.join(ACTIONS)}")
+    if bool(form.grant_id) != (form.grant_management_action in ("replace", "merge")):
+        raise OAuthError("invalid_request", "grant_id: required by replace and merge, refused otherwise")
+
+
+def _bound_key(form: PushedRequestForm, jkt: str | None) -> str | None:
+    if form.dpop_jkt and not is_thumbprint(form.dpop_jkt):
+        raise OAuthError("invalid_request", "dpop_jkt: the RFC 7638 thumbprint of a key, 43 characters")
+    if form.dpop_jkt and jkt is not None and form.dpop_jkt != jkt:
+        raise OAuthError("invalid_dpop_proof", "dpop_jkt: not the key that made the proof")
+    return form.dpop_jkt or jkt

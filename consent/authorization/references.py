@@ -25,6 +25,11 @@ def new_code() -> str:
     return token_urlsafe(_RANDOM_BYTES)
 
 
+def new_refresh_token() -> str:
+    """A fresh refresh token."""
+    return token_urlsafe(_RANDOM_BYTES)
+
+
 def hashed(reference: str) -> str:
-    """How a code or a ``request_uri`` is stored: SHA-256 in hex."""
+    """How a code, a ``request_uri`` or a refresh token is stored: SHA-256 in hex."""
     return hashlib.sha256(reference.encode("utf-8", "replace")).hexdigest()

@@ -1,13 +1,18 @@
 """A citizen's own pages: what she agreed to, how to take it back, and who looked."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Path, Query, Request
 from fastapi.responses import Response
 
 from consent.model import Grant
+from consent.pages.search import AccessSearch
 from consent.pages.site import Site, redirect
+from consent.pages.texts import say
+from consent.ports import AccessPage
 from consent.session import Session
+from openapi.fields import Siret
 from openapi.problem import AccordError
 
 PAGE = 25
@@ -15,6 +20,7 @@ PAGE = 25
 LAST_INDEX = 2**63 - 1
 
 _GrantId = Annotated[str, Path(max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
+_Day = Annotated[str, Query(max_length=10)]
 _Index = Annotated[int, Path(ge=0, le=LAST_INDEX)]
 
 
@@ -56,12 +62,29 @@ def _add_grants(router: APIRouter, site: Site) -> None:
 
 def _add_accesses(router: APIRouter, site: Site) -> None:
     @router.get("/mes-acces")
-    def accesses(request: Request, avant: Annotated[int | None, Query(ge=0, le=LAST_INDEX)] = None) -> Response:
-        session, wording = site.visitor(request), site.wording(request)
-        found = site.accesses.of(session.citizen.pseudonym, before=avant, limit=PAGE + 1)
-        cards = [wording.access(access) for access in found[:PAGE]]
-        content = {"cards": cards, "older": cards[-1].index if len(found) > PAGE else None}
-        return site.show(request, "accesses.html", content=content)
+    def accesses(
+        request: Request,
+        avant: Annotated[int | None, Query(ge=0, le=LAST_INDEX)] = None,
+        organisme: Annotated[str, Query(max_length=14, pattern=r"^([0-9]{14})?$")] = "",
+        du: _Day = "",
+        au: _Day = "",
+    ) -> Response:
+        session, search = site.visitor(request), AccessSearch(organisme, du, au)
+        found = _found(site, session, search, before=avant)
+        content = {
+            "cards": [site.wording(request).access(view) for view in found.views],
+            "older": None if found.older is None else search.older(found.older),
+            "later": avant is not None,
+            "search": search,
+            "mistake": say(site.language(request), f"accesses.mistake_{search.mistake}") if search.mistake else None,
+            "organisations": _organisations(
+                site, request, session, [*(view.recipient for view in found.views), organisme]
+            ),
+            "empty": None
+            if found.views or search.mistake
+            else say(site.language(request), _empty(found, search, avant)),
+        }
+        return site.show(request, "accesses.html", status=400 if search.mistake else 200, content=content)
 
     @router.get("/mes-acces/{index}/preuve")
     def proof(request: Request, index: _Index) -> Response:
@@ -74,6 +97,36 @@ def _add_accesses(router: APIRouter, site: Site) -> None:
             "Cache-Control": "no-store",
         }
         return Response(content, media_type="application/json", headers=headers)
+
+
+def _found(site: Site, session: Session, search: AccessSearch, *, before: int | None) -> AccessPage:
+    if search.mistake:
+        return AccessPage((), None)
+    return site.accesses.of(
+        session.citizen.pseudonym,
+        before=before,
+        limit=PAGE,
+        recipient=search.recipient,
+        since=search.since,
+        until=search.until,
+    )
+
+
+def _empty(found: AccessPage, search: AccessSearch, before: int | None) -> str:
+    """The sentence for a page without accesses."""
+    if found.older is not None:
+        return "accesses.none_yet"
+    if before is not None:
+        return "accesses.none_older"
+    return "accesses.none_found" if search else "accesses.none"
+
+
+def _organisations(site: Site, request: Request, session: Session, seen: Iterable[str]) -> list[tuple[str, str]]:
+    """SIRET and name of those that she authorised and of those ``seen`` on the page, by name."""
+    wording = site.wording(request)
+    authorised = (grant.recipient for grant in site.desk.grants_of(session.citizen.pseudonym))
+    sirets = {siret for siret in (*authorised, *seen) if siret}
+    return sorted(((siret, wording.organisation(Siret(siret))) for siret in sirets), key=lambda one: one[1].casefold())
 
 
 def _own_grant(site: Site, session: Session, grant_id: str) -> Grant:

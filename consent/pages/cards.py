@@ -72,10 +72,10 @@ class Wording:
         recurring = any(detail.access == "recurring" for detail in grant.details)
         return GrantCard(
             grant_id=grant.grant_id,
-            organisation=self._organisation(grant.recipient),
-            application=self._application(grant.client_id),
+            organisation=self.organisation(grant.recipient),
+            application=self.application(grant.client_id),
             items=tuple(self._item(detail.dataset, detail.fields) for detail in grant.details),
-            purposes=tuple(dict.fromkeys(self._purpose(grant.client_id, detail) for detail in grant.details)),
+            purposes=tuple(dict.fromkeys(self.purpose(grant.client_id, detail) for detail in grant.details)),
             use=say(self.language, "grants.recurring" if recurring else "grants.once"),
             given=day(grant.given_at, self.language),
             until=day(grant.expires_at, self.language),
@@ -93,10 +93,10 @@ class Wording:
             index=access.index,
             time=access.time,
             moment=moment_of(access.time, self.language),
-            organisation=self._organisation(recipient),
-            application=self._application(access.client_id),
+            organisation=self.organisation(recipient),
+            application=self.application(access.client_id),
             item=self._item(access.dataset, access.fields),
-            purpose=self._purpose(access.client_id, detail),
+            purpose=self.purpose(access.client_id, detail),
             ground=named(self.language, "basis", access.legal_basis),
             sent=sent,
             outcome=say(
@@ -105,10 +105,12 @@ class Wording:
             grant_id=access.grant_id,
         )
 
-    def _organisation(self, siret: Siret) -> str:
+    def organisation(self, siret: Siret) -> str:
+        """The name of an organisation."""
         return self.registry.organisation_name(siret) or f"SIRET {spaced_siret(siret)}"
 
-    def _application(self, client_id: str) -> str:
+    def application(self, client_id: str) -> str:
+        """The name of an application."""
         client = self.registry.client(client_id)
         return client.name if client else client_id
 
@@ -119,7 +121,7 @@ class Wording:
         labels = (notice.fields[name].label[self.language] if name in notice.fields else name for name in fields)
         return Item(notice.title[self.language], tuple(labels))
 
-    def _purpose(self, client_id: str, detail: Detail) -> str:
+    def purpose(self, client_id: str, detail: Detail) -> str:
         """The purpose's words live in the habilitation; once it is gone, its code stays readable."""
         client = self.registry.client(client_id)
         found = self.registry.decide(client, detail, now=self.now) if client else None

@@ -1,7 +1,7 @@
 """Dates as a citizen reads them, in Paris time. Pure."""
 
 from calendar import monthrange
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from openapi.problem import Language
@@ -37,6 +37,11 @@ def end_of_day(at: float, *, months: int, days: int) -> int:
     last = monthrange(year, month)[1]
     end = start.replace(year=year, month=month, day=min(start.day, last)) + timedelta(days=days)
     return int(datetime.combine(end, time(23, 59, 59), PARIS).timestamp())
+
+
+def start_of_day(of: date) -> int:
+    """The first second (Unix) of a Paris day."""
+    return int(datetime.combine(of, time(), PARIS).timestamp())
 
 
 def _day(local: datetime, language: Language) -> str:

@@ -36,7 +36,7 @@ def add_decision(router: APIRouter, site: Site) -> None:
     def authorize(request: Request, client_id: _Parameter, request_uri: _Parameter) -> Response:
         pending = site.desk.pending(client_id, request_uri)
         session = site.visitor(request)
-        return _screen(site, request, session, pending)
+        return _screen(site, request, session, site.desk.meant_for(pending, session.citizen))
 
     @router.post("/oauth/authorize/decision")
     def decide(
@@ -49,6 +49,7 @@ def add_decision(router: APIRouter, site: Site) -> None:
         session = site.visitor(request)
         ticket = _ticket(site, session, fiche)
         pending = site.desk.pending(str(ticket["client_id"]), str(ticket["request_uri"]))
+        pending = site.desk.meant_for(pending, session.citizen)
         if decision == "refuse":
             return redirect(site.desk.refuse(pending, session.citizen))
         if decision == "look":

@@ -18,6 +18,7 @@ from consent.pages.account import add_account
 from consent.pages.decision import add_decision
 from consent.pages.login import add_login
 from consent.pages.site import CALLBACK, STATIC, LoginNeeded, Site
+from consent.pages.verification import add_verification
 from consent.ports import Accesses, Catalogue, Registry
 from consent.session import FormGuard, Seal, Sessions
 from openapi.problem import AccordError
@@ -30,9 +31,13 @@ def router(
     catalogue: Catalogue,
     registry: Registry,
     accesses: Accesses,
+    log_key: str,
     clock: Callable[[], float],
 ) -> APIRouter:
-    """Every page of citizens. Raises :class:`ValueError` for an issuer on plain http that is not loopback."""
+    """Every page of citizens; ``log_key`` is the log's public key (C2SP vkey).
+
+    Raises :class:`ValueError` for an issuer on plain http that is not loopback.
+    """
     check_transport(config.issuer)
     secure = config.issuer.startswith("https:")
     site = Site(
@@ -41,6 +46,7 @@ def router(
         catalogue=catalogue,
         registry=registry,
         accesses=accesses,
+        log_key=log_key,
         clock=clock,
         franceconnect=FranceConnect(config.franceconnect, redirect_uri=config.issuer + CALLBACK, clock=clock),
         sessions=Sessions(config.session_key, secure=secure, clock=clock),
@@ -52,6 +58,7 @@ def router(
     add_login(pages, site)
     add_decision(pages, site)
     add_account(pages, site)
+    add_verification(pages, site)
     return pages
 
 

@@ -22,7 +22,12 @@ from openapi.problem import AccordError, Fact, Language, problem
 
 CALLBACK = "/franceconnect/retour"
 SHEET = "accord.css"
-STATIC: Mapping[str, str] = {SHEET: "text/css; charset=utf-8", "accord.svg": "image/svg+xml"}
+SCRIPT = "verify.js"
+STATIC: Mapping[str, str] = {
+    SHEET: "text/css; charset=utf-8",
+    SCRIPT: "text/javascript; charset=utf-8",
+    "accord.svg": "image/svg+xml",
+}
 """The files served beside the pages, with their media types."""
 
 
@@ -43,6 +48,8 @@ class Site:
     catalogue: Catalogue
     registry: Registry
     accesses: Accesses
+    log_key: str
+    """The log's public key, as a C2SP vkey."""
     clock: Callable[[], float]
     franceconnect: FranceConnect
     sessions: Sessions
@@ -108,9 +115,13 @@ class Site:
         *,
         status: int = 200,
         form_targets: tuple[str, ...] = (),
+        script: str | None = None,
         content: Mapping[str, object] | None = None,
     ) -> Response:
-        """A page. ``form_targets``: URLs that its forms may end at after redirects, besides FranceConnect's."""
+        """A page. ``form_targets``: URLs that its forms may end at after redirects, besides FranceConnect's.
+
+        ``script``: the one static file that it runs; without it the browser is told to run none.
+        """
         language, session = self.language(request), self.session(request)
         page = self.templates.get_template(template).render(
             {
@@ -121,11 +132,12 @@ class Site:
                 "session": session,
                 "logout_token": self.guard.token(session, "logout") if session else "",
                 "path": request.url.path,
-                "sheet": f"/static/{SHEET}?v={hashlib.sha256(self.static[SHEET]).hexdigest()[:12]}",
+                "sheet": self._static_url(SHEET),
+                "script": self._static_url(script) if script else None,
                 **(content or {}),
             }
         )
-        response = HTMLResponse(page, status, headers=self._headers(form_targets))
+        response = HTMLResponse(page, status, headers=self._headers(form_targets, scripted=script is not None))
         response.headers["Content-Language"] = language
         if request.query_params.get("lang") in LANGUAGES:
             self._keep_language(response, language)
@@ -168,12 +180,17 @@ class Site:
             samesite="lax",
         )
 
-    def _headers(self, form_targets: tuple[str, ...]) -> dict[str, str]:
+    def _static_url(self, name: str) -> str:
+        """A file's address changes with its content, so that browsers may keep it."""
+        return f"/static/{name}?v={hashlib.sha256(self.static[name]).hexdigest()[:12]}"
+
+    def _headers(self, form_targets: tuple[str, ...], *, scripted: bool) -> dict[str, str]:
         # A browser holds a form to form-action through the redirects that follow it: the logout ends at
         # FranceConnect, an answer at the application.
         targets = dict.fromkeys(origin(url) for url in (self.config.franceconnect.issuer, *form_targets))
+        scripts = "script-src 'self'; " if scripted else ""
         policy = (
-            "default-src 'none'; style-src 'self'; img-src 'self'; "
+            f"default-src 'none'; {scripts}style-src 'self'; img-src 'self'; "
             f"form-action 'self' {' '.join(targets)}; frame-ancestors 'none'; base-uri 'none'"
         )
         return {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}

@@ -112,8 +112,9 @@ def test_a_citizen_finds_her_accesses_newest_first_page_by_page(log: Log, querie
         log.append_blocking(access(number, citizen="hers"))
         log.append_blocking(access(number, citizen="another's"))
     first = queries.accesses_of("hers", limit=3)
-    rest = queries.accesses_of("hers", before=first[-1].index, limit=3)
-    assert [one.skeleton["request_id"] for one in (*first, *rest)] == ["4", "3", "2", "1", "0"]
+    rest = queries.accesses_of("hers", before=first.older, limit=3)
+    assert [one.skeleton["request_id"] for one in (*first.records, *rest.records)] == ["4", "3", "2", "1", "0"]
+    assert rest.older is None
 
 
 def test_a_proof_file_proves_and_any_changed_byte_of_it_does_not(log: Log, queries: Queries, key: NoteSigner) -> None:

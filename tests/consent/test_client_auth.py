@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from consent.authorization.client_auth import authenticate
 from consent.authorization.forms import ASSERTION_TYPE, ClientForm
 from consent.errors import OAuthError
-from tests.consent.world import ISSUER, NOW, TOWN, Application, FakeRegistry, World, make_client
+from tests.consent.world import ISSUER, NOW, SENDER, TOWN, Application, FakeRegistry, World, make_client
 
 
 def form(assertion: str, **changed: str) -> ClientForm:
@@ -23,7 +23,7 @@ def form(assertion: str, **changed: str) -> ClientForm:
 
 def refusal(world: World, assertion: str, **changed: str) -> str:
     with pytest.raises(OAuthError) as refused:
-        world.desk.authenticate(form(assertion, **changed))
+        world.desk.issuance.authenticate(form(assertion, **changed), SENDER)
     assert refused.value.code == "invalid_client"
     assert refused.value.status == 401
     return refused.value.description.partition(":")[0]
@@ -35,14 +35,17 @@ def forged(header: dict[str, Any], claims: dict[str, Any], signature: bytes = b"
 
 
 def test_an_application_that_signs_is_known(world: World) -> None:
-    assert world.desk.authenticate(form(world.town.assertion())) == world.town.client
-    assert world.desk.authenticate(form(world.town.assertion(), client_id="portail-famille")) == world.town.client
+    assert world.desk.issuance.authenticate(form(world.town.assertion()), SENDER) == world.town.client
+    assert (
+        world.desk.issuance.authenticate(form(world.town.assertion(), client_id="portail-famille"), SENDER)
+        == world.town.client
+    )
 
 
 def test_an_rsa_key_signs_with_ps256(world: World, rsa_key: rsa.RSAPrivateKey) -> None:
     client = make_client("portail-famille", rsa_key, organisation=TOWN)
     world.registry.clients[client.client_id] = client
-    assert world.desk.authenticate(form(Application(client, rsa_key, "PS256").assertion())) == client
+    assert world.desk.issuance.authenticate(form(Application(client, rsa_key, "PS256").assertion()), SENDER) == client
     assert refusal(world, Application(client, rsa_key, "RS256").assertion()) == "alg"
 
 
@@ -57,7 +60,7 @@ def test_a_short_rsa_key_is_refused_even_when_registered(world: World) -> None:
 
 def test_an_assertion_replayed_is_refused(world: World) -> None:
     assertion = world.town.assertion()
-    world.desk.authenticate(form(assertion))
+    world.desk.issuance.authenticate(form(assertion), SENDER)
     assert refusal(world, assertion) == "jti"
     assert (
         refusal(world, world.town.assertion(jti=jwt.decode(assertion, options={"verify_signature": False})["jti"]))
@@ -66,13 +69,13 @@ def test_an_assertion_replayed_is_refused(world: World) -> None:
 
 
 def test_two_applications_may_choose_the_same_jti(world: World) -> None:
-    world.desk.authenticate(form(world.town.assertion(jti="1")))
-    assert world.desk.authenticate(form(world.other.assertion(jti="1"))) == world.other.client
+    world.desk.issuance.authenticate(form(world.town.assertion(jti="1")), SENDER)
+    assert world.desk.issuance.authenticate(form(world.other.assertion(jti="1")), SENDER) == world.other.client
 
 
 def test_an_assertion_that_was_refused_did_not_spend_its_jti(world: World) -> None:
     assert refusal(world, world.town.assertion(jti="1", aud="https://elsewhere.example")) == "aud"
-    world.desk.authenticate(form(world.town.assertion(jti="1")))
+    world.desk.issuance.authenticate(form(world.town.assertion(jti="1")), SENDER)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +144,7 @@ def test_the_registered_key_is_named(world: World) -> None:
     anonymous = jwt.encode(world.town.claims(), world.town.key, algorithm="ES256")
     assert refusal(world, anonymous) == "kid"
     world.registry.clients[client.client_id] = client
-    assert world.desk.authenticate(form(anonymous)) == client
+    assert world.desk.issuance.authenticate(form(anonymous), SENDER) == client
 
 
 @pytest.mark.parametrize("header", [{"typ": "at+jwt"}, {"typ": "dpop+jwt"}, {"crit": ["exp"], "exp": 1}])
@@ -153,7 +156,7 @@ def test_the_form_must_say_what_it_carries(world: World) -> None:
     assert refusal(world, "") == "client_assertion"
     assert refusal(world, world.town.assertion(), client_assertion_type="jwt") == "client_assertion_type"
     with pytest.raises(OAuthError, match="client_id"):
-        world.desk.authenticate(form(world.town.assertion(), client_id="autre-portail"))
+        world.desk.issuance.authenticate(form(world.town.assertion(), client_id="autre-portail"), SENDER)
 
 
 KEY = ec.generate_private_key(ec.SECP256R1())

@@ -24,6 +24,7 @@ from consent.desk import Desk
 from consent.errors import OAuthError
 from consent.model import Citizen, Client, DatasetNotice, Detail, FieldNotice
 from consent.ports import ConsentEvent, Permit, Refusal
+from consent.sender import Sender
 from consent.store import ConsentStore
 from openapi.fields import Siret
 from openapi.problem import AccordError
@@ -37,6 +38,7 @@ FIELDS = ("quotient_familial.valeur", "quotient_familial.mois", "adresse.code_po
 CITIZEN = Citizen(pseudonym="pseudonym-of-jeanne", identity="sealed.identity", acr="eidas1")
 VERIFIER = "a-verifier-of-at-least-forty-three-characters-0"
 NOTICE = "ab" * 32
+SENDER = Sender("POST", ISSUER + "/oauth/token")
 DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+")
 
 
@@ -196,7 +198,7 @@ class World:
         )
         app = FastAPI()
         errors.install(app)
-        app.include_router(routes.router(self.config, desk=self.desk))
+        app.include_router(routes.router(self.config, desk=self.desk, datasets=["quotient_familial", "revenu_fiscal"]))
         self.app = app
         self.http = TestClient(app, raise_server_exceptions=True)
 

@@ -57,7 +57,7 @@ def test_a_right_file_is_read_whole(datasets: Datasets) -> None:
         ('name = "Commune de Valombre"', "name = Commune", "line 4"),
         (f'siret = "{_SIRET}"', 'siret = "73282932000075"', "organisation[1].siret"),
         ('sender_constraint = "none"', "", "client[1].sender_constraint"),
-        ('sender_constraint = "none"', 'sender_constraint = "dpop"', "client[1].sender_constraint"),
+        ('sender_constraint = "none"', 'sender_constraint = "bearer"', "client[1].sender_constraint"),
         ("https://portail.example/retour", "http://portail.example/retour", "client[1].redirect_uris[1]"),
         ("https://portail.example/retour", "https://*.example/retour", "client[1].redirect_uris[1]"),
         ('x = "a"', 'x = "a", d = "secret"', "client[1].jwks"),

@@ -8,14 +8,16 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from fastapi import FastAPI
 from starlette.responses import Response
 
+from audit.checkpoint import NoteSigner
 from consent.config import ConsentConfig, FranceConnectConfig
 from consent.desk import PendingAuthorization
 from consent.errors import OAuthError
 from consent.keys import SealingKeys, SigningKey, TokenKeys
 from consent.model import Citizen, Client, DatasetNotice, Detail, FieldNotice, Grant
 from consent.pages.routes import router
-from consent.ports import AccessView, Permit, Refusal
+from consent.ports import AccessPage, AccessView, Permit, Refusal
 from consent.session import Sessions
+from exchange.bridge import LogAccesses
 from openapi.fields import Siret
 from openapi.problem import AccordError
 
@@ -23,6 +25,8 @@ NOW = 1_795_500_000
 """24 November 2026, 07:00 in Paris."""
 DAY = 86_400
 ISSUER = "https://accord.example"
+LOG = NoteSigner.generate("accord.example/log")
+"""The key of the deployment's log."""
 SESSION_KEY = bytes(range(32))
 SIRET = Siret("21350238800019")
 REQUEST_URI = "urn:ietf:params:oauth:request_uri:abc"
@@ -111,6 +115,9 @@ class FakeDesk:
             raise OAuthError("invalid_request", "unknown request_uri")
         return self.waiting
 
+    def meant_for(self, pending: PendingAuthorization, citizen: Citizen) -> PendingAuthorization:
+        return pending
+
     def agree(self, pending, citizen, *, fields, expires_at, notice_sha256) -> str:
         if self.failure:
             raise self.failure
@@ -136,6 +143,9 @@ class FakeCatalogue:
     def notice(self, dataset: str) -> DatasetNotice | None:
         return NOTICE if dataset == NOTICE.dataset else None
 
+    def datasets(self) -> Sequence[str]:
+        return [NOTICE.dataset]
+
 
 class FakeRegistry:
     def client(self, client_id: str) -> Client | None:
@@ -152,12 +162,13 @@ class FakeRegistry:
 class FakeAccesses:
     views: list[AccessView] = field(default_factory=list)
 
-    def of(self, citizen: str, *, before: int | None = None, limit: int = 50) -> Sequence[AccessView]:
+    def of(self, citizen, *, before=None, limit=50, recipient=None, since=None, until=None) -> AccessPage:
         mine = self.views if citizen == CITIZEN.pseudonym else []
-        return [view for view in mine if before is None or view.index < before][:limit]
+        found = [view for view in mine if before is None or view.index < before]
+        return AccessPage(found[:limit], found[limit - 1].index if len(found) > limit else None)
 
     def proof(self, citizen: str, index: int) -> bytes | None:
-        return b'{"proof":"..."}' if any(view.index == index for view in self.of(citizen)) else None
+        return b'{"proof":"..."}' if any(view.index == index for view in self.of(citizen).views) else None
 
 
 @dataclass
@@ -166,7 +177,7 @@ class Scene:
 
     config: ConsentConfig
     desk: FakeDesk = field(default_factory=FakeDesk)
-    accesses: FakeAccesses = field(default_factory=FakeAccesses)
+    accesses: FakeAccesses | LogAccesses = field(default_factory=FakeAccesses)
     at: float = NOW
 
     def clock(self) -> float:
@@ -180,6 +191,7 @@ class Scene:
             catalogue=FakeCatalogue(),
             registry=FakeRegistry(),
             accesses=self.accesses,
+            log_key=LOG.vkey,
             clock=self.clock,
         )
         app.include_router(pages)

@@ -134,6 +134,7 @@ def test_no_page_is_stored_framed_or_scripted(camille, path):
     assert reply.headers["cache-control"] == "no-store"
     assert reply.headers["referrer-policy"] == "no-referrer"
     assert "frame-ancestors 'none'" in reply.headers["content-security-policy"]
+    assert "script-src" not in reply.headers["content-security-policy"]
     assert "<script" not in reply.text
     assert " style=" not in reply.text
 

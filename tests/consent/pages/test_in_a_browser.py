@@ -1,17 +1,9 @@
 """The pages in a real Chromium: accessible, inside the window, and obeying their own policy."""
 
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-
 import pytest
-import uvicorn
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.chromium import chromium_path
-from tests.consent.pages.scene import ACCESS, AUTHORIZE, CALLBACK, DAY, GRANT, NOW, Scene, make_config
+from tests.consent.pages.browser import axe_violations
+from tests.consent.pages.scene import AUTHORIZE, CALLBACK
 
 pytestmark = [pytest.mark.browser, pytest.mark.enable_socket, pytest.mark.xdist_group("browser")]
 
@@ -22,80 +14,19 @@ PAGES = {
     "authorisations": "/mes-autorisations?retrait=fait",
     "withdrawal": "/mes-autorisations/grant-1/retrait",
     "accesses": "/mes-acces",
+    "search with a mistake": "/mes-acces?du=2026-11-24&au=2026-11-01",
+    "search that finds nothing": "/mes-acces?avant=1",
+    "verification": "/verifier",
     "logged out": "/deconnexion",
     "problem": "/mes-acces/99/preuve",
 }
-AXE_OPTIONS = {
-    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-}
-
-
-@dataclass
-class Served:
-    """A deployment that a browser can open."""
-
-    scene: Scene
-    url: str
-
-
-@pytest.fixture(scope="module")
-def served(signing_key) -> Iterator[Served]:
-    server = uvicorn.Server(uvicorn.Config(lambda *_: None, port=0, log_level="warning", ws="none"))
-    socket = server.config.bind_socket()
-    url = f"http://localhost:{socket.getsockname()[1]}"
-    scene = Scene(make_config(signing_key, issuer=url, franceconnect="http://localhost:9/api/v2"))
-    server.config.app = scene.app()
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
-    thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.02)
-    yield Served(scene, url)
-    server.should_exit = True
-    thread.join(10)
-    socket.close()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(served: Served, chromium: Browser) -> Iterator[Callable[..., Page]]:
-    """Open a path as Camille; at the end, no page may have complained."""
-    contexts: list[BrowserContext] = []
-    complaints: list[str] = []
-    served.scene.desk.grants = [GRANT, replace(GRANT, grant_id="g2", status="withdrawn", ended_at=NOW - DAY)]
-    served.scene.accesses.views = [ACCESS, replace(ACCESS, index=3, outcome="holder_timeout")]
-    served.scene.desk.agreed.clear()
-
-    def open_page(path: str, *, width: int = 1280, scheme: str = "light", language: str = "fr") -> Page:
-        context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, locale=language)
-        contexts.append(context)
-        cookies = served.scene.session_cookie().items()
-        context.add_cookies([{"name": name, "value": value, "url": served.url} for name, value in cookies])
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text) if "Policy" in message.text else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(served.url + path)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
 
 
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize(("width", "scheme", "language"), LOOKS)
 def test_axe_finds_nothing(opened, name, width, scheme, language):
     page = opened(PAGES[name], width=width, scheme=scheme, language=language)
-    found = Axe().run(page, options=AXE_OPTIONS).response["violations"]
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+    assert axe_violations(page) == []
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -33,7 +33,7 @@ def test_every_sentence_is_said_somewhere():
     sources = [each.read_text() for each in pages.iterdir() if each.name.endswith(".py")]
     sources += [each.read_text() for each in pages.joinpath("templates").iterdir()]
     code = "\n".join(sources)
-    computed = {"span", "basis", "legal_basis", "problem"}
+    computed = {"span", "basis", "legal_basis", "problem", "grant_event", "verdict"}
     unused = [
         f"{section}.{name}"
         for section, names in texts().items()
@@ -41,10 +41,16 @@ def test_every_sentence_is_said_somewhere():
         if section not in computed
         and not re.search(rf'["\'] *{section}\.{name}["\'_]', code)
         and f'"{name}"' not in code
-        and not name.startswith("status_")
+        and not name.startswith(("status_", "mistake_"))
         and name not in {"once", "recurring", *(f"{step}_title" for step in ("ask", "withdraw", "see"))}
     ]
     assert unused == []
+
+
+def test_the_script_says_every_sentence_that_it_is_given():
+    script = resources.files("consent.pages").joinpath("static", "verify.js").read_text()
+    named = (name.removeprefix("failed_").removeprefix("check_") for name in texts()["verdict"])
+    assert [name for name in named if f'"{name}"' not in script and f"words.{name}" not in script] == []
 
 
 def test_french_punctuation_never_opens_a_line():
