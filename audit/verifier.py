@@ -15,7 +15,10 @@ from audit.proof import TlogProof
 MAX_PROOF_FILE_BYTES = 1_000_000
 MAX_FINDINGS = 100
 
-_KINDS = frozenset({"access", "refusal", "failure", "grant.given", "grant.refused", "grant.withdrawn"})
+_ENDS = ("grant.withdrawn", "grant.expired")
+_KINDS = frozenset(
+    {"access", "refusal", "failure", "grant.given", "grant.refused", "grant.suspended", "grant.resumed", *_ENDS}
+)
 _REQUIRED = {"v": int, "kind": str, "time": str, "request_id": str, "outcome": str, "sealed": str}
 
 
@@ -135,11 +138,11 @@ class Replay:
         if not isinstance(grant_id, str) or skeleton["outcome"] != "ok":
             return
         grant = f"grant:{grant_id}"
-        if skeleton["kind"] == "grant.withdrawn":
+        if skeleton["kind"] in _ENDS:
             self._closed.setdefault(grant, index)
         elif skeleton["kind"] == "access":
             if grant in self._closed:
-                raise VerificationFailed(f"an access after its authorisation was withdrawn by {self._closed[grant]}")
+                raise VerificationFailed(f"an access after its authorisation was ended by {self._closed[grant]}")
             if detail.get("access") == "once" and not str(detail.get("spent", "")):
                 raise VerificationFailed("an access of a single use that was not used up")
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from consent.keys import SealingKeys, TokenKeys
+from consent.keys import AuthorityKeys, SealingKeys, TokenKeys
 
 _LONGEST = {"token_lifetime": 600, "code_lifetime": 60, "request_lifetime": 90, "interaction_lifetime": 1800}
 
@@ -27,8 +27,7 @@ class ConsentConfig:
     issuer: str
     audience: str
     franceconnect: FranceConnectConfig
-    token_keys: TokenKeys
-    sealing_keys: SealingKeys
+    keys: AuthorityKeys = field(repr=False)
     session_key: bytes = field(repr=False)
     pseudonym_key: bytes = field(repr=False)
     token_lifetime: int = 600
@@ -46,3 +45,13 @@ class ConsentConfig:
                 raise ValueError(f"{name}: 1 to {longest} seconds")
         if self.issuer.endswith("/"):
             raise ValueError("issuer: a URL without a slash at the end")
+
+    @property
+    def token_keys(self) -> TokenKeys:
+        """The keys of consent tokens at this moment: read it once for what belongs together."""
+        return self.keys.tokens
+
+    @property
+    def sealing_keys(self) -> SealingKeys:
+        """The keys that seal identities at this moment."""
+        return self.keys.sealing

@@ -6,7 +6,7 @@ A crash between the two leaves a recorded grant that nobody can use, or a withdr
 the gateways refuse it all the same, and withdrawing it again sets the table right.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from secrets import randbelow, token_urlsafe
 
@@ -18,11 +18,13 @@ from consent.authorization.token import AuthorizationCode
 from consent.config import ConsentConfig
 from consent.dpop import Nonces
 from consent.errors import OAuthError, said
+from consent.identity import pairwise_subject
 from consent.issuance import Issuance
-from consent.model import Citizen, Client, Detail, Grant
+from consent.model import BEFORE, EVENTS, Citizen, Client, Detail, Grant, GrantStatus
 from consent.ports import Catalogue, ConsentEvent, GrantFeed, Journal, Permit, Refusal, Registry
+from consent.records import KeptNotice, RecordWriter
 from consent.sender import Sender
-from consent.status import LIST_SIZE
+from consent.status import LIST_SIZE, OF_GRANTS
 from consent.store import ConsentStore
 from openapi.problem import AccordError
 
@@ -53,6 +55,7 @@ class Desk:
         self._journal = journal
         self._feed = feed
         self._clock = clock
+        self._records = RecordWriter(config.issuer, catalogue, registry)
         self.nonces = Nonces(config.session_key, required=config.dpop_nonce_required)
         self.issuance = Issuance(
             config, store=store, registry=registry, nonces=self.nonces, end=self._withdraw, clock=clock
@@ -116,6 +119,17 @@ class Desk:
             return pending
         details = merged(earlier.details, pending.details)
         return replace(pending, details=details, permits=self._permits(pending.client, details, self._now()))
+
+    def keep_notice(self, notice: KeptNotice) -> None:
+        """Keep the text that a citizen is about to agree to."""
+        self._store.keep_notice(notice, now=self._now())
+
+    def record(self, grant_id: str, citizen: str) -> Mapping[str, object]:
+        """The consent record of a grant of hers. Raises ``AccordError('not_found')`` for somebody else's."""
+        grant = self._hers(grant_id, citizen)
+        subject = pairwise_subject(grant.citizen, grant.recipient, self._config.pseudonym_key)
+        notice = self._store.notice(grant.notice_sha256)
+        return self._records.write(grant, subject=subject, notice=notice, now=self._now())
 
     def agree(
         self,
@@ -191,10 +205,34 @@ class Desk:
 
         Raises ``AccordError('not_found')`` for somebody else's, ``log_unavailable`` when it cannot be recorded.
         """
+        return self._withdraw(self._hers(grant_id, citizen), self._now())
+
+    # What an operator, and time, do
+
+    def suspend(self, grant_id: str) -> Grant:
+        """Stop exchanges under a grant for a while. Raises ``AccordError('not_found')``."""
+        return self._change(self._any(grant_id), "suspended", self._now())
+
+    def resume(self, grant_id: str) -> Grant:
+        """Let them go on. Raises ``AccordError('not_found')``."""
+        return self._change(self._any(grant_id), "active", self._now())
+
+    def expire(self, *, limit: int = 100) -> int:
+        """Record the grants whose end has passed; how many. Gateways refuse them since that moment anyway."""
+        now = self._now()
+        return len([self._change(grant, "expired", now) for grant in self._store.ended(now=now, limit=limit)])
+
+    def _any(self, grant_id: str) -> Grant:
+        grant = self._store.grant(grant_id)
+        if grant is None:
+            raise AccordError("not_found")
+        return grant
+
+    def _hers(self, grant_id: str, citizen: str) -> Grant:
         grant = self._store.grant(grant_id)
         if grant is None or grant.citizen != citizen:
             raise AccordError("not_found")
-        return self._withdraw(grant, self._now())
+        return grant
 
     def _now(self) -> int:
         return int(self._clock())
@@ -228,12 +266,16 @@ class Desk:
     def _withdraw(self, grant: Grant | None, now: int) -> Grant:
         if grant is None:
             raise AccordError("not_found")
-        if grant.status == "withdrawn":
+        return self._change(grant, "withdrawn", now)
+
+    def _change(self, grant: Grant, status: GrantStatus, now: int) -> Grant:
+        """Record a change, then store it; one that may not be, or was made already, changes nothing."""
+        if grant.status not in BEFORE[status]:
             return grant
-        self._journal.record(_event("grant.withdrawn", grant))
-        self._store.withdraw(grant.grant_id, now=now)
-        self._feed.withdrawn(grant.status_index)
-        return replace(grant, status="withdrawn", ended_at=now)
+        self._journal.record(_event(EVENTS[status], grant))
+        self._store.change(grant.grant_id, status, now=now)
+        self._feed.changed(grant.status_index, OF_GRANTS[status])
+        return replace(grant, status=status, ended_at=now if status in ("withdrawn", "expired") else None)
 
 
 def _event(kind: str, grant: Grant) -> ConsentEvent:

@@ -106,7 +106,7 @@ class Issuance:
         check_reference(form)
         now = self.now()
         grant = self._grant_of(client, form.token, now)
-        if grant is not None and grant.status != "withdrawn":
+        if grant is not None:
             self._end(grant, now)
 
     def introspect(self, client: Client, form: TokenReferenceForm) -> Introspection:
@@ -158,8 +158,7 @@ class Issuance:
 
     def give_back(self, grant: Grant) -> None:
         """End a grant that the application no longer wants."""
-        if grant.status != "withdrawn":
-            self._end(grant, self.now())
+        self._end(grant, self.now())
 
     def _spend(self, key: str, expires_at: int) -> bool:
         return self._store.spend_assertion(key, expires_at=expires_at, now=self.now())

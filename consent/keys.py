@@ -1,14 +1,17 @@
 """The keys of the consent authority: plain values that ``exchange`` builds from files.
 
-Several of each live at once, found by ``kid``, so that a rotation interrupts nobody.
+Several of each live at once, found by ``kid``, so that a rotation interrupts nobody: a new key is known everywhere
+before it is used, and an old one as long as anything made with it may live. Every value here is immutable; a rotation
+replaces it whole.
 """
 
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Protocol
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey
 
 _COORDINATE_BYTES = 32
 _SEALING_BYTES = 32
@@ -41,19 +44,29 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class TokenKeys:
-    """The keys of consent tokens, newest first: the newest signs, all are published."""
+    """The keys of consent tokens, newest first: all are published, the newest that everybody has read signs.
+
+    ``unripe``: how many of the newest are published only, as somebody may not have read them yet.
+    """
 
     signing: tuple[SigningKey, ...]
+    unripe: int = 0
 
     def __post_init__(self) -> None:
         kids = [key.kid for key in self.signing]
         if not kids or len(set(kids)) != len(kids):
             raise ValueError("token keys: at least one, each with its own kid")
+        if not 0 <= self.unripe < len(kids):
+            raise ValueError("token keys: one of them signs")
 
     @property
     def current(self) -> SigningKey:
         """The key that signs."""
-        return self.signing[0]
+        return self.signing[self.unripe]
+
+    def public(self) -> dict[str, EllipticCurvePublicKey]:
+        """Every public half by ``kid``, for who verifies."""
+        return {key.kid: key.private.public_key() for key in self.signing}
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public keys as a JWK Set (RFC 7517 section 5)."""
@@ -71,6 +84,28 @@ class SealingKeys:
         object.__setattr__(self, "keys", MappingProxyType(dict(self.keys)))
         if self.current not in self.keys or any(len(key) != _SEALING_BYTES for key in self.keys.values()):
             raise ValueError(f"sealing keys: {_SEALING_BYTES} bytes each, and the current one among them")
+
+
+class AuthorityKeys(Protocol):
+    """Where the authority reads its keys each time it uses one: they change while it runs."""
+
+    @property
+    def tokens(self) -> TokenKeys:
+        """The keys of consent tokens."""
+        ...
+
+    @property
+    def sealing(self) -> SealingKeys:
+        """The keys that seal identities."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FixedKeys:
+    """Keys that do not change."""
+
+    tokens: TokenKeys = field(repr=False)
+    sealing: SealingKeys = field(repr=False)
 
 
 def _coordinate(number: int) -> str:

@@ -2,8 +2,9 @@
 
 A :class:`Grant` is one citizen's authorisation and the OAuth grant in one. Its life::
 
-    (requested) --agree--> active --withdraw--> withdrawn
-         |                   |----expires_at--> expired
+    (requested) --agree--> active <--suspend, resume--> suspended
+         |                   |------withdraw--> withdrawn <--withdraw---'
+         |                   `----expires_at--> expired   <--expires_at-'
          `--refuse--> (nothing is stored; the refusal is in the log)
 """
 
@@ -18,9 +19,27 @@ DETAIL_TYPE_PREFIX = "urn:accord:"
 MAX_PER_DAY = 50
 """The highest daily limit that a grant may carry: each day's uses are slots that the log spends one by one."""
 
-GrantStatus: TypeAlias = Literal["active", "withdrawn"]
+GrantStatus: TypeAlias = Literal["active", "suspended", "withdrawn", "expired"]
 SenderConstraint: TypeAlias = Literal["dpop", "mtls", "none"]
 AccessMode: TypeAlias = Literal["once", "recurring"]
+
+
+BEFORE: Mapping[GrantStatus, frozenset[GrantStatus]] = {
+    "active": frozenset({"suspended"}),
+    "suspended": frozenset({"active"}),
+    "withdrawn": frozenset({"active", "suspended"}),
+    "expired": frozenset({"active", "suspended"}),
+}
+"""What a grant may have been to become what it is; nothing leaves ``withdrawn`` or ``expired``."""
+EVENTS: Mapping[GrantStatus, str] = {
+    "active": "grant.resumed",
+    "suspended": "grant.suspended",
+    "withdrawn": "grant.withdrawn",
+    "expired": "grant.expired",
+}
+"""How the log names the change."""
+RENEWAL_SHARE = 0.8
+"""Share of its life after which a grant is near its end, and its renewal is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +112,11 @@ class Grant:
 
     def __repr__(self) -> str:
         return f"Grant({self.grant_id})"
+
+    @property
+    def renewal_due_at(self) -> int:
+        """Unix seconds from which it is near its end."""
+        return self.given_at + int((self.expires_at - self.given_at) * RENEWAL_SHARE)
 
 
 @dataclass(frozen=True, slots=True)

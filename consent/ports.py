@@ -59,7 +59,7 @@ class Registry(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ConsentEvent:
-    """Something to log: ``grant.given``, ``grant.refused`` or ``grant.withdrawn``."""
+    """Something to log: ``grant.given``, ``grant.refused``, or a change that ``consent.model.EVENTS`` names."""
 
     kind: str
     grant_id: str
@@ -74,7 +74,7 @@ class ConsentEvent:
 class Journal(Protocol):
     """The log. Blocking, durable on return; raises ``AccordError('log_unavailable')`` when it is not.
 
-    ``grant.withdrawn`` closes the grant in the same commit: no access entry can stand after it.
+    ``grant.withdrawn`` and ``grant.expired`` close the grant in the same commit: no access entry can stand after.
     """
 
     def record(self, event: ConsentEvent) -> int:
@@ -135,8 +135,8 @@ class Accesses(Protocol):
 
 
 class GrantFeed(Protocol):
-    """Told at once of a withdrawal in this process; other processes learn of it by their own feed."""
+    """Told at once of a change in this process; other processes learn of it by their own feed."""
 
-    def withdrawn(self, status_index: int) -> None:
-        """The grant with this status index has ended."""
+    def changed(self, status_index: int, status: int) -> None:
+        """The grant with this status index has another status (``consent.status``)."""
         ...

@@ -211,7 +211,6 @@ def _add_grants(routes: APIRouter, desk: Desk, sender: _Senders) -> None:
 
 
 def _add_documents(routes: APIRouter, config: ConsentConfig, datasets: tuple[str, ...]) -> None:
-    keys = JwkSet.model_validate(config.token_keys.jwks())
     document = metadata(config.issuer, datasets=datasets)
     resource = resource_metadata(config.issuer, datasets=datasets)
 
@@ -219,7 +218,7 @@ def _add_documents(routes: APIRouter, config: ConsentConfig, datasets: tuple[str
     def jwks(response: Response) -> JwkSet:
         """Several keys live at once while they rotate: choose by ``kid``."""
         response.headers.update(_PUBLIC)
-        return keys
+        return JwkSet.model_validate(config.token_keys.jwks())
 
     @routes.get("/.well-known/oauth-authorization-server", summary="Authorization server metadata (RFC 8414)")
     def authorization_server_metadata(response: Response) -> Metadata:

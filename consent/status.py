@@ -3,9 +3,21 @@
 An index never written is valid: the index comes from a signed token, and withdrawals are what is written.
 """
 
+from collections.abc import Mapping
+
+from consent.model import GrantStatus
+
 VALID = 0
 WITHDRAWN = 1
 SUSPENDED = 2
+
+OF_GRANTS: Mapping[GrantStatus, int] = {
+    "active": VALID,
+    "suspended": SUSPENDED,
+    "withdrawn": WITHDRAWN,
+    "expired": WITHDRAWN,
+}
+"""What the list says of a grant; the draft calls 1 INVALID."""
 
 LIST_SIZE = 1 << 22
 """Indexes in a list. A grant's index is drawn at random in it, so that it tells nothing about other grants.

@@ -14,10 +14,12 @@ from sqlmodel import Session, col, select
 from consent.authorization.par import AuthorizationRequest, PushedRequest
 from consent.authorization.token import AuthorizationCode
 from consent.details import from_claims, to_claims
-from consent.model import Grant, GrantStatus
-from consent.status import WITHDRAWN
-from consent.tables import AssertionRow, ChangeRow, CodeRow, GrantRow, LastChangeRow, RefreshRow, RequestRow
+from consent.model import BEFORE, Grant, GrantStatus
+from consent.records import KeptNotice
+from consent.status import OF_GRANTS
+from consent.tables import AssertionRow, ChangeRow, CodeRow, GrantRow, LastChangeRow, NoticeRow, RefreshRow, RequestRow
 from openapi.fields import Siret
+from openapi.problem import Language
 
 MOST_GRANTS = 500
 """Grants of one citizen that are read at once, newest first."""
@@ -139,16 +141,50 @@ class ConsentStore:
             newest = select(GrantRow).where(GrantRow.citizen == citizen).order_by(col(GrantRow.given_at).desc())
             return [_grant(row) for row in session.exec(newest.limit(MOST_GRANTS))]
 
-    def withdraw(self, grant_id: str, *, now: int) -> None:
-        """Mark an active grant withdrawn and tell the feeds; a grant already withdrawn stays as it was."""
+    def change(self, grant_id: str, status: GrantStatus, *, now: int) -> bool:
+        """Give a grant another status and tell the feeds; false when it may not take it, or has it."""
+        ended_at = now if status in ("withdrawn", "expired") else None
         with Session(self._engine) as session, session.begin():
-            active = (col(GrantRow.grant_id) == grant_id, col(GrantRow.status) == "active")
-            statement = update(GrantRow).where(*active).values(status="withdrawn", ended_at=now)
-            if _touched_one(session.exec(statement)):
-                index = session.exec(select(GrantRow.status_index).where(GrantRow.grant_id == grant_id)).one()
-                session.add(
-                    ChangeRow(change=_next_change(session), status_index=index, status=WITHDRAWN, changed_at=now)
-                )
+            fitting = (col(GrantRow.grant_id) == grant_id, col(GrantRow.status).in_(BEFORE[status]))
+            if not _touched_one(
+                session.exec(update(GrantRow).where(*fitting).values(status=status, ended_at=ended_at))
+            ):
+                return False
+            index = session.exec(select(GrantRow.status_index).where(GrantRow.grant_id == grant_id)).one()
+            number = _next_change(session)
+            session.add(ChangeRow(change=number, status_index=index, status=OF_GRANTS[status], changed_at=now))
+            return True
+
+    def ended(self, *, now: int, limit: int) -> Sequence[Grant]:
+        """Grants whose end has passed and that nobody has marked so yet."""
+        with Session(self._engine) as session:
+            late = select(GrantRow).where(col(GrantRow.status).in_(BEFORE["expired"]), col(GrantRow.expires_at) <= now)
+            return [_grant(row) for row in session.exec(late.order_by(col(GrantRow.expires_at)).limit(limit))]
+
+    # Notices
+
+    def keep_notice(self, notice: KeptNotice, *, now: int) -> None:
+        """Keep a text that was shown; one that is kept already stays as it was."""
+        try:
+            with Session(self._engine) as session, session.begin():
+                if session.get(NoticeRow, notice.sha256) is None:
+                    session.add(
+                        NoticeRow(
+                            sha256=notice.sha256,
+                            language=notice.language,
+                            content=notice.content,
+                            first_shown_at=now,
+                        )
+                    )
+        except IntegrityError:
+            # Another process kept it at the same moment.
+            return
+
+    def notice(self, sha256: str) -> KeptNotice | None:
+        """The text with this hash."""
+        with Session(self._engine) as session:
+            row = session.get(NoticeRow, sha256)
+            return None if row is None else KeptNotice(row.sha256, cast("Language", row.language), row.content)
 
     # The gateways' feed
 

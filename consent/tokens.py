@@ -38,7 +38,7 @@ def make_token(
     binding: Binding = BEARER,
     refresh_token: str | None = None,
 ) -> ConsentToken:
-    """A token for an active grant, signed with the newest key; it never outlives the grant."""
+    """A token for an active grant, signed with the key in use; it never outlives the grant."""
     expires_at = min(now + config.token_lifetime, grant.expires_at)
     claims = {
         "iss": config.issuer,

@@ -37,12 +37,24 @@ _PADDING = (b"", b"", b"==", b"=")
 _ES256 = ECDSA(SHA256())
 
 
-class ConsentTokenVerifier:
-    """Holds the public keys by ``kid`` and the keys that open identities; immutable after construction.
+class _Known:
+    """The keys of one moment: public keys by ``kid``, and what opens identities.
 
     The two dictionaries of headers already seen only ever hold headers of tokens that verified, so an attacker
-    cannot grow them.
+    cannot grow them. They belong to these keys: a key that is gone leaves no header behind.
     """
+
+    __slots__ = ("headers", "keys", "sealed_headers", "sealing")
+
+    def __init__(self, keys: Mapping[str, EllipticCurvePublicKey], sealing_keys: Mapping[str, bytes]) -> None:
+        self.keys = dict(keys)
+        self.sealing = {kid: AESGCM(key) for kid, key in sealing_keys.items()}
+        self.headers: dict[bytes, EllipticCurvePublicKey] = {}
+        self.sealed_headers: dict[bytes, AESGCM] = {}
+
+
+class ConsentTokenVerifier:
+    """Verifies with the keys it was last told of, all of them at once; a rotation replaces them by one assignment."""
 
     def __init__(
         self,
@@ -54,21 +66,24 @@ class ConsentTokenVerifier:
     ) -> None:
         self._issuer = issuer
         self._audience = audience
-        self._keys = dict(keys)
-        self._sealing = {kid: AESGCM(key) for kid, key in sealing_keys.items()}
-        self._headers: dict[bytes, EllipticCurvePublicKey] = {}
-        self._sealed_headers: dict[bytes, AESGCM] = {}
+        self._known = _Known(keys, sealing_keys)
+
+    def learn(self, *, keys: Mapping[str, EllipticCurvePublicKey], sealing_keys: Mapping[str, bytes]) -> None:
+        """Verify with these keys from now on; a verification under way ends with those it began with."""
+        self._known = _Known(keys, sealing_keys)
 
     def verify(self, token: bytes, *, now: float) -> ConsentToken:
         """The verified token. Raises ``AccordError('token_*')`` naming the first check that failed."""
         header, payload, signature = _parts(token)
-        key = self._headers.get(header) or self._key(header)
+        known = self._known
+        headers = known.headers
+        key = headers.get(header) or _key(header, known.keys)
         _check_signature(key, header + b"." + payload, signature)
-        if len(self._headers) < _KNOWN_HEADERS:
-            self._headers[header] = key
+        if len(headers) < _KNOWN_HEADERS:
+            headers[header] = key
         claims = _json_object(payload)
         self._check_registered(claims, now)
-        citizen, identity = self._identity(_text(claims, "identity"))
+        citizen, identity = _identity(_text(claims, "identity"), known)
         jkt, certificate = _binding(claims)
         return ConsentToken(
             client_id=_text(claims, "client_id"),
@@ -82,20 +97,6 @@ class ConsentTokenVerifier:
             certificate=certificate,
         )
 
-    def _key(self, header: bytes) -> EllipticCurvePublicKey:
-        fields = _json_object(header)
-        if fields.get("alg") != "ES256":
-            raise AccordError("token_algorithm_refused")
-        if fields.get("typ") not in ("at+jwt", "application/at+jwt"):
-            raise AccordError("token_type_invalid")
-        if "crit" in fields:
-            raise AccordError("token_malformed")
-        kid = fields.get("kid")
-        key = self._keys.get(kid) if isinstance(kid, str) else None
-        if key is None:
-            raise AccordError("token_key_unknown")
-        return key
-
     def _check_registered(self, claims: Claims, now: float) -> None:
         if claims.get("iss") != self._issuer:
             raise AccordError("token_issuer_invalid")
@@ -106,32 +107,6 @@ class ConsentTokenVerifier:
         if _integer(claims, "iat") > now + CLOCK_SKEW:
             raise AccordError("token_not_yet_valid")
 
-    def _identity(self, sealed: str) -> tuple[str, PivotIdentity]:
-        try:
-            plain = orjson.loads(self._open(sealed.encode("ascii")))
-            return _text(plain, "citizen"), PivotIdentity.from_claims(plain["pivot"])
-        except (InvalidTag, ValueError, KeyError, TypeError, AttributeError, AccordError):
-            # ValueError covers bad base64, bad JSON, InvalidValue and a nonce of the wrong length.
-            raise AccordError("token_identity_unreadable") from None
-
-    def _open(self, sealed: bytes) -> bytes:
-        """Open a compact JWE (RFC 7516) with ``dir`` and ``A256GCM``, nothing else."""
-        parts = sealed.split(b".")
-        if len(parts) != _JWE_PARTS or parts[1]:
-            raise ValueError("not a compact JWE with a direct key")
-        header, _, nonce, ciphertext, tag = parts
-        cipher = self._sealed_headers.get(header) or self._cipher(header)
-        plain = cipher.decrypt(_decode(nonce), _decode(ciphertext) + _decode(tag), header)
-        if len(self._sealed_headers) < _KNOWN_HEADERS:
-            self._sealed_headers[header] = cipher
-        return plain
-
-    def _cipher(self, header: bytes) -> AESGCM:
-        fields = orjson.loads(_decode(header))
-        if fields.get("alg") != "dir" or fields.get("enc") != "A256GCM" or fields.keys() & {"crit", "zip"}:
-            raise ValueError("not dir with A256GCM")
-        return self._sealing[fields["kid"]]
-
 
 def _parts(token: bytes) -> tuple[bytes, bytes, bytes]:
     if len(token) > MAX_TOKEN_BYTES:
@@ -140,6 +115,51 @@ def _parts(token: bytes) -> tuple[bytes, bytes, bytes]:
     if len(parts) != 3:  # noqa: PLR2004  # a JWS in compact form has three parts, RFC 7515 section 7.1
         raise AccordError("token_malformed")
     return parts[0], parts[1], parts[2]
+
+
+def _key(header: bytes, keys: Mapping[str, EllipticCurvePublicKey]) -> EllipticCurvePublicKey:
+    fields = _json_object(header)
+    if fields.get("alg") != "ES256":
+        raise AccordError("token_algorithm_refused")
+    if fields.get("typ") not in ("at+jwt", "application/at+jwt"):
+        raise AccordError("token_type_invalid")
+    if "crit" in fields:
+        raise AccordError("token_malformed")
+    kid = fields.get("kid")
+    key = keys.get(kid) if isinstance(kid, str) else None
+    if key is None:
+        raise AccordError("token_key_unknown")
+    return key
+
+
+def _identity(sealed: str, known: _Known) -> tuple[str, PivotIdentity]:
+    try:
+        plain = orjson.loads(_open(sealed.encode("ascii"), known))
+        return _text(plain, "citizen"), PivotIdentity.from_claims(plain["pivot"])
+    except (InvalidTag, ValueError, KeyError, TypeError, AttributeError, AccordError):
+        # ValueError covers bad base64, bad JSON, InvalidValue and a nonce of the wrong length.
+        raise AccordError("token_identity_unreadable") from None
+
+
+def _open(sealed: bytes, known: _Known) -> bytes:
+    """Open a compact JWE (RFC 7516) with ``dir`` and ``A256GCM``, nothing else."""
+    parts = sealed.split(b".")
+    if len(parts) != _JWE_PARTS or parts[1]:
+        raise ValueError("not a compact JWE with a direct key")
+    header, _, nonce, ciphertext, tag = parts
+    headers = known.sealed_headers
+    cipher = headers.get(header) or _cipher(header, known.sealing)
+    plain = cipher.decrypt(_decode(nonce), _decode(ciphertext) + _decode(tag), header)
+    if len(headers) < _KNOWN_HEADERS:
+        headers[header] = cipher
+    return plain
+
+
+def _cipher(header: bytes, sealing: Mapping[str, AESGCM]) -> AESGCM:
+    fields = orjson.loads(_decode(header))
+    if fields.get("alg") != "dir" or fields.get("enc") != "A256GCM" or fields.keys() & {"crit", "zip"}:
+        raise ValueError("not dir with A256GCM")
+    return sealing[fields["kid"]]
 
 
 def _check_signature(key: EllipticCurvePublicKey, signed: bytes, signature: bytes) -> None:

@@ -5,7 +5,7 @@ too old and :meth:`Feed.status` refuses: never a guess. This is the fast path on
 withdrawal final on every gateway at once (``audit``); the feed saves the holder a call.
 
 Shared state: the registry is replaced whole (one assignment), the status list is written by the thread and by
-:meth:`Feed.withdrawn` under a lock, and read without one: a byte is read whole.
+:meth:`Feed.changed` under a lock, and read without one: a byte is read whole.
 """
 
 import threading
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from consent.status import WITHDRAWN, StatusList
+from consent.status import StatusList
 from exchange.logs import log, log_defect
 from exchange.model import Registry
 from openapi.problem import AccordError
@@ -91,10 +91,10 @@ class Feed:
             raise AccordError("status_feed_stale", retry_in=5)
         return self._statuses.get(index)
 
-    def withdrawn(self, status_index: int) -> None:
-        """A withdrawal made in this process counts at once."""
+    def changed(self, status_index: int, status: int) -> None:
+        """A change made in this process counts at once."""
         with self._lock:
-            self._statuses.set(status_index, WITHDRAWN)
+            self._statuses.set(status_index, status)
 
     def refresh(self) -> None:
         """Read what changed since the last time."""

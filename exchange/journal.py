@@ -14,6 +14,8 @@ from providers.errors import ProviderError
 
 VERSION = 1
 
+_ENDS = ("grant.withdrawn", "grant.expired")
+
 
 def access(
     asked: Asked,
@@ -92,7 +94,7 @@ def refusal(asked: Asked, token: ConsentToken | None, error: AccordError, *, now
 
 
 def consent_event(event: ConsentEvent, *, request_id: str, now: float) -> Append:
-    """A grant was given, refused or withdrawn. A withdrawal closes the grant for every gateway at once."""
+    """A grant was given, refused, or changed. Its end closes it for every gateway at once."""
     datasets = sorted({detail.dataset for detail in event.details})
     skeleton: dict[str, EntryValue] = {
         "v": VERSION,
@@ -108,7 +110,7 @@ def consent_event(event: ConsentEvent, *, request_id: str, now: float) -> Append
         "outcome": "ok",
     }
     sealed: dict[str, DetailValue] = {"citizen": event.citizen, "grant_id": event.grant_id, "acr": event.acr}
-    closes = (f"grant:{event.grant_id}",) if event.kind == "grant.withdrawn" else ()
+    closes = (f"grant:{event.grant_id}",) if event.kind in _ENDS else ()
     return Append(skeleton, sealed, closes=closes)
 
 

@@ -1,4 +1,4 @@
-"""Keys on disk: made once by ``accord keys init``, read at start, never printed.
+"""Keys on disk: made by ``accord keys init`` and ``accord keys rotate``, never printed.
 
 ==================  ============================================================================
 ``tokens.json``     private JWK Set: ES256 keys that sign consent tokens, newest first
@@ -7,24 +7,34 @@
 ``session.key``     32 bytes, base64url: citizens' session cookies
 ``pseudonym.key``   32 bytes, base64url: the log's pseudonyms; losing it orphans citizens' histories
 ==================  ============================================================================
+
+A key of a JWK Set says in ``iat`` (Unix seconds) when it was made. It is published at once and used once it is
+``PUBLISH_SECONDS`` old, so that every process has read it before anybody uses it (decision 11).
 """
 
 import json
+import math
 import os
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from joserfc.jwk import ECKey, OctKey
 
 from audit.checkpoint import NoteSigner
 from consent.keys import SealingKeys, SigningKey, TokenKeys
+from exchange.settings import PUBLISH_SECONDS
 
 TOKENS, IDENTITY, LOG, SESSION, PSEUDONYM = "tokens.json", "identity.json", "log.key", "session.key", "pseudonym.key"
 FILES = (TOKENS, IDENTITY, LOG, SESSION, PSEUDONYM)
+
+MAX_FILE_BYTES = 1_000_000
+
+Jwk: TypeAlias = dict[str, Any]
+"""A private key as its file holds it."""
 
 _SECRET_BYTES = 32
 
@@ -44,12 +54,12 @@ class Keyring:
     pseudonym: bytes = field(repr=False)
 
 
-def make_keyring(folder: Path, *, log_origin: str) -> list[str]:
+def make_keyring(folder: Path, *, log_origin: str, now: float) -> list[str]:
     """Make every key that is missing; return the names of the files made. An existing key is never replaced."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     makers = {
-        TOKENS: lambda: _jwks(ECKey.generate_key("P-256").as_dict(private=True)),
-        IDENTITY: lambda: _jwks(OctKey.generate_key(256).as_dict(private=True)),
+        TOKENS: lambda: jwks_text([make_jwk(TOKENS) | {"iat": int(now)}]),
+        IDENTITY: lambda: jwks_text([make_jwk(IDENTITY) | {"iat": int(now)}]),
         LOG: lambda: NoteSigner.generate(log_origin).private_text(),
         SESSION: _secret,
         PSEUDONYM: _secret,
@@ -57,54 +67,131 @@ def make_keyring(folder: Path, *, log_origin: str) -> list[str]:
     made = []
     for name, make in makers.items():
         if not (folder / name).exists():
-            _write_private(folder / name, make())
+            write_private(folder / name, make())
             made.append(name)
     return made
 
 
-def load_keyring(folder: Path) -> Keyring:
-    """Read every key. Raises :class:`KeyringError` naming each missing or unreadable file."""
+def load_keyring(folder: Path, *, now: float = math.inf, publish_seconds: float = PUBLISH_SECONDS) -> Keyring:
+    """Read every key; at ``now`` a key in use is at least ``publish_seconds`` old, by default the newest is.
+
+    Raises :class:`KeyringError` naming each missing or unreadable file.
+    """
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise KeyringError(f"no keys at {folder}: {', '.join(missing)} missing; make them with 'accord keys init'")
     return Keyring(
-        tokens=_read(folder / TOKENS, _token_keys),
-        sealing=_read(folder / IDENTITY, _sealing_keys),
+        tokens=load_token_keys(folder, made_before=now - publish_seconds),
+        sealing=load_sealing_keys(folder, made_before=now - publish_seconds),
         log=_read(folder / LOG, lambda text: NoteSigner.parse(text.strip())),
         session=_read(folder / SESSION, _parse_secret),
         pseudonym=_read(folder / PSEUDONYM, _parse_secret),
     )
 
 
+def load_token_keys(folder: Path, *, made_before: float) -> TokenKeys:
+    """The keys of consent tokens; those made since are not used yet. Raises :class:`KeyringError`."""
+    keys: TokenKeys = _read(folder / TOKENS, lambda text: _token_keys(text, made_before))
+    return keys
+
+
+def load_sealing_keys(folder: Path, *, made_before: float) -> SealingKeys:
+    """The keys that seal identities; those made since are not used yet. Raises :class:`KeyringError`."""
+    keys: SealingKeys = _read(folder / IDENTITY, lambda text: _sealing_keys(text, made_before))
+    return keys
+
+
+def load_jwks(folder: Path, name: str) -> list[Jwk]:
+    """The private keys of ``TOKENS`` or ``IDENTITY`` as they stand. Raises :class:`KeyringError`."""
+    jwks: list[Jwk] = _read(folder / name, _checked[name])
+    return jwks
+
+
+def make_jwk(name: str) -> Jwk:
+    """A new private key for ``TOKENS`` or ``IDENTITY``, without the moment of its making."""
+    if name == TOKENS:
+        signing = ECKey.generate_key("P-256")
+        return {**signing.as_dict(private=True), "kid": signing.thumbprint()}
+    # A symmetric key's RFC 7638 thumbprint is a hash of the secret: its kid is random instead.
+    return {**OctKey.generate_key(256).as_dict(private=True), "kid": secrets.token_urlsafe(12)}
+
+
+def jwks_text(jwks: list[Jwk]) -> str:
+    """A private JWK Set as its file holds it."""
+    return json.dumps({"keys": jwks}, indent=2) + "\n"
+
+
+def write_private(path: Path, text: str) -> None:
+    """A new file that its owner alone can read, durable when this returns. Raises ``OSError``."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def _read(path: Path, parse: Any) -> Any:  # a parser of text to any kind of key
     try:
-        return parse(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise ValueError("too large")  # noqa: TRY301  # the one answer to everything that is no key
+        return parse(content.decode())
     except (ValueError, KeyError, TypeError, OSError) as error:
         # The parser's message could quote the key.
         raise KeyringError(f"{path} cannot be read as a key ({type(error).__name__})") from None
 
 
-def _token_keys(text: str) -> TokenKeys:
-    return TokenKeys(tuple(_signing_key(jwk) for jwk in json.loads(text)["keys"]))
+def _token_keys(text: str, made_before: float) -> TokenKeys:
+    jwks = _jwks(text)
+    return TokenKeys(tuple(_signing_key(jwk) for jwk in jwks), _unripe(jwks, made_before))
 
 
-def _signing_key(jwk: dict[str, Any]) -> SigningKey:
+def _signing_key(jwk: Jwk) -> SigningKey:
     private = ECKey.import_key(jwk).private_key
     if not isinstance(private, EllipticCurvePrivateKey):
         raise ValueError("not a private EC key")  # noqa: TRY004  # a wrong value in a file, not a wrong type in code
     return SigningKey(jwk["kid"], private)
 
 
-def _sealing_keys(text: str) -> SealingKeys:
-    jwks = json.loads(text)["keys"]
-    return SealingKeys({jwk["kid"]: _unpadded(jwk["k"]) for jwk in jwks}, current=jwks[0]["kid"])
+def _sealing_keys(text: str, made_before: float) -> SealingKeys:
+    jwks = _jwks(text)
+    current = jwks[_unripe(jwks, made_before)]["kid"]
+    return SealingKeys({jwk["kid"]: _unpadded(jwk["k"]) for jwk in jwks}, current=current)
 
 
-def _jwks(jwk: dict[str, Any]) -> str:
-    thumbprint = (ECKey if jwk["kty"] == "EC" else OctKey).import_key(jwk).thumbprint()
-    # A symmetric key's RFC 7638 thumbprint is a hash of the secret: its kid is random instead.
-    kid = thumbprint if jwk["kty"] == "EC" else secrets.token_urlsafe(12)
-    return json.dumps({"keys": [{**jwk, "kid": kid}]}, indent=2) + "\n"
+def _jwks(text: str) -> list[Jwk]:
+    jwks: list[Jwk] = json.loads(text)["keys"]
+    if not jwks or not all(isinstance(jwk["kid"], str) for jwk in jwks):
+        raise ValueError("a JWK Set of named keys")
+    return jwks
+
+
+def _unripe(jwks: list[Jwk], made_before: float) -> int:
+    """How many of the newest are too new. The oldest is used whatever its age: there is no other."""
+    ripe = (place for place, jwk in enumerate(jwks) if made_at(jwk) <= made_before)
+    return next(ripe, len(jwks) - 1)
+
+
+def made_at(jwk: Jwk) -> int:
+    """Unix seconds of a key's making; 0, long ago, for a key that does not say. Raises ``ValueError``."""
+    made = jwk.get("iat", 0)
+    if type(made) is not int:
+        raise ValueError("iat: Unix seconds")
+    return made
+
+
+def _checked_tokens(text: str) -> list[Jwk]:
+    _token_keys(text, math.inf)
+    return _jwks(text)
+
+
+def _checked_identity(text: str) -> list[Jwk]:
+    _sealing_keys(text, math.inf)
+    return _jwks(text)
+
+
+_checked = {TOKENS: _checked_tokens, IDENTITY: _checked_identity}
 
 
 def _secret() -> str:
@@ -120,9 +207,3 @@ def _parse_secret(text: str) -> bytes:
 
 def _unpadded(text: str) -> bytes:
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Path, Query, Request
 from fastapi.responses import Response
 
 from consent.model import Grant
+from consent.pages.cards import Wording
 from consent.pages.search import AccessSearch
 from consent.pages.site import Site, redirect
 from consent.pages.texts import say
@@ -15,6 +16,8 @@ from consent.session import Session
 from openapi.fields import Siret
 from openapi.problem import AccordError
 
+STANDING = ("active", "suspended")
+"""What a citizen can still withdraw."""
 PAGE = 25
 """Accesses on one page."""
 LAST_INDEX = 2**63 - 1
@@ -37,8 +40,8 @@ def _add_grants(router: APIRouter, site: Site) -> None:
         found = sorted(site.desk.grants_of(session.citizen.pseudonym), key=lambda grant: -grant.given_at)
         cards = [wording.grant(grant) for grant in found]
         content = {
-            "active": [card for card in cards if card.standing == "active"],
-            "ended": [card for card in cards if card.standing != "active"],
+            "active": [card for card in cards if card.standing in STANDING],
+            "ended": [card for card in cards if card.standing not in STANDING],
             "withdrawn": bool(retrait),
         }
         return site.show(request, "grants.html", content=content)
@@ -47,7 +50,7 @@ def _add_grants(router: APIRouter, site: Site) -> None:
     def confirm_withdrawal(request: Request, grant_id: _GrantId) -> Response:
         session = site.visitor(request)
         card = site.wording(request).grant(_own_grant(site, session, grant_id))
-        if card.standing != "active":
+        if card.standing not in STANDING:
             return redirect("/mes-autorisations")
         content = {"card": card, "token": site.guard.token(session, f"withdraw {grant_id}")}
         return site.show(request, "withdrawal.html", content=content)
@@ -70,19 +73,16 @@ def _add_accesses(router: APIRouter, site: Site) -> None:
         au: _Day = "",
     ) -> Response:
         session, search = site.visitor(request), AccessSearch(organisme, du, au)
-        found = _found(site, session, search, before=avant)
+        found, wording = _found(site, session, search, before=avant), site.wording(request)
+        seen = (*(view.recipient for view in found.views), organisme)
         content = {
-            "cards": [site.wording(request).access(view) for view in found.views],
-            "older": None if found.older is None else search.older(found.older),
-            "later": avant is not None,
+            "cards": [wording.access(view) for view in found.views],
             "search": search,
-            "mistake": say(site.language(request), f"accesses.mistake_{search.mistake}") if search.mistake else None,
-            "organisations": _organisations(
-                site, request, session, [*(view.recipient for view in found.views), organisme]
-            ),
-            "empty": None
-            if found.views or search.mistake
-            else say(site.language(request), _empty(found, search, avant)),
+            "mistake": say(wording.language, f"accesses.mistake_{search.mistake}") if search.mistake else None,
+            "organisations": _organisations(site, session, wording, seen),
+            "empty": say(wording.language, _nothing(found, search, before=avant)),
+            "later": avant is not None,
+            "older": None if found.older is None else search.older(found.older),
         }
         return site.show(request, "accesses.html", status=400 if search.mistake else 200, content=content)
 
@@ -112,8 +112,8 @@ def _found(site: Site, session: Session, search: AccessSearch, *, before: int | 
     )
 
 
-def _empty(found: AccessPage, search: AccessSearch, before: int | None) -> str:
-    """The sentence for a page without accesses."""
+def _nothing(found: AccessPage, search: AccessSearch, *, before: int | None) -> str:
+    """The sentence in the place of accesses, when there are none to show."""
     if found.older is not None:
         return "accesses.none_yet"
     if before is not None:
@@ -121,12 +121,11 @@ def _empty(found: AccessPage, search: AccessSearch, before: int | None) -> str:
     return "accesses.none_found" if search else "accesses.none"
 
 
-def _organisations(site: Site, request: Request, session: Session, seen: Iterable[str]) -> list[tuple[str, str]]:
+def _organisations(site: Site, session: Session, wording: Wording, seen: Iterable[str]) -> list[tuple[str, str]]:
     """SIRET and name of those that she authorised and of those ``seen`` on the page, by name."""
-    wording = site.wording(request)
     authorised = (grant.recipient for grant in site.desk.grants_of(session.citizen.pseudonym))
-    sirets = {siret for siret in (*authorised, *seen) if siret}
-    return sorted(((siret, wording.organisation(Siret(siret))) for siret in sirets), key=lambda one: one[1].casefold())
+    named = {siret: wording.organisation(Siret(siret)) for siret in (*authorised, *seen) if siret}
+    return sorted(named.items(), key=lambda one: one[1].casefold())
 
 
 def _own_grant(site: Site, session: Session, grant_id: str) -> Grant:

@@ -12,7 +12,7 @@ from consent.ports import AccessView, Catalogue, Permit, Registry
 from openapi.fields import Siret
 from openapi.problem import Language, problem
 
-Standing: TypeAlias = Literal["active", "withdrawn", "expired"]
+Standing: TypeAlias = Literal["active", "suspended", "withdrawn", "expired"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,4 +131,4 @@ class Wording:
 def _standing(grant: Grant, *, now: int) -> Standing:
     if grant.status == "withdrawn":
         return "withdrawn"
-    return "expired" if grant.expires_at <= now else "active"
+    return "expired" if grant.expires_at <= now else grant.status

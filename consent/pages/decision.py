@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from consent.desk import PendingAuthorization
 from consent.pages.notice import Asked, Notice, notice
 from consent.pages.site import Site, redirect
+from consent.records import KeptNotice
 from consent.session import Session
 from openapi.problem import AccordError, Language
 
@@ -75,6 +76,7 @@ def _agree(
         return _screen(site, request, session, pending, warning="choose_something", status=422, answer=answer)
     if answer.until not in map(str, shown.ends):
         raise AccordError("form_expired")
+    site.desk.keep_notice(KeptNotice(shown.sha256, language, shown.text))
     return redirect(
         site.desk.agree(
             pending, session.citizen, fields=fields, expires_at=int(answer.until), notice_sha256=shown.sha256

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import Engine
 
 from consent.config import ConsentConfig, FranceConnectConfig
-from consent.keys import SealingKeys, SigningKey, TokenKeys
+from consent.keys import FixedKeys, SealingKeys, SigningKey, TokenKeys
 from consent.store import ConsentStore
 from exchange.database import open_engine
 from tests.consent.world import ISSUER, OTHER_TOWN, TOWN, Application, FakeRegistry, World, make_client
@@ -51,8 +51,10 @@ def config() -> ConsentConfig:
         issuer=ISSUER,
         audience=ISSUER,
         franceconnect=FranceConnectConfig("https://fc.example/api/v2", "accord", "secret"),
-        token_keys=TokenKeys((SigningKey("t2", _p256()), SigningKey("t1", _p256()))),
-        sealing_keys=SealingKeys({"s1": bytes(range(32))}, current="s1"),
+        keys=FixedKeys(
+            TokenKeys((SigningKey("t2", _p256()), SigningKey("t1", _p256()))),
+            SealingKeys({"s1": bytes(range(32))}, current="s1"),
+        ),
         session_key=b"s" * 32,
         pseudonym_key=b"p" * 32,
     )

@@ -93,7 +93,7 @@ class Fapi:
 def fapi(world: World) -> Fapi:
     bound = replace(world.town.client, sender_constraint="dpop")
     world.registry.clients[bound.client_id] = bound
-    world.town.client = bound
+    world.town = replace(world.town, client=bound)
     return Fapi(world)
 
 

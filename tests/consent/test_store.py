@@ -143,13 +143,13 @@ def test_a_withdrawal_is_told_once_to_those_who_ask_for_changes(store: ConsentSt
     store.add_grant(GRANT, CODE)
     store.add_grant(*another(2))
     assert store.last_change() == 0
-    store.withdraw("g1", now=NOW + 5)
-    store.withdraw("g1", now=NOW + 9)
-    store.withdraw("unknown", now=NOW + 9)
+    store.change("g1", "withdrawn", now=NOW + 5)
+    store.change("g1", "withdrawn", now=NOW + 9)
+    store.change("unknown", "withdrawn", now=NOW + 9)
     ended = store.grant("g1")
     assert ended == replace(GRANT, status="withdrawn", ended_at=NOW + 5)
     assert store.changes_since(0) == [(1, 7, WITHDRAWN)]
-    store.withdraw("g2", now=NOW + 10)
+    store.change("g2", "withdrawn", now=NOW + 10)
     assert store.last_change() == 2
     assert store.changes_since(1) == [(2, 2, WITHDRAWN)]
     assert store.changes_since(2) == []
@@ -159,7 +159,7 @@ def test_withdrawals_at_the_same_moment_take_different_numbers(store: ConsentSto
     for number in range(16):
         store.add_grant(*another(number))
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: store.withdraw(f"g{number}", now=NOW), range(16)))
+        list(pool.map(lambda number: store.change(f"g{number}", "withdrawn", now=NOW), range(16)))
     changes = store.changes_since(0)
     assert [change for change, _, _ in changes] == list(range(1, 17))
     statuses = StatusList()

@@ -98,7 +98,7 @@ class FakeJournal:
 class FakeFeed:
     indexes: list[int] = field(default_factory=list)
 
-    def withdrawn(self, status_index: int) -> None:
+    def changed(self, status_index: int, status: int) -> None:
         self.indexes.append(status_index)
 
 

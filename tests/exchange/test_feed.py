@@ -60,7 +60,7 @@ def test_a_withdrawal_elsewhere_is_known_after_the_next_reading(world: _World) -
 
 def test_a_withdrawal_here_is_known_at_once(world: _World) -> None:
     world.feed.refresh()
-    world.feed.withdrawn(7)
+    world.feed.changed(7, 1)
     assert world.feed.status(7) == WITHDRAWN
 
 

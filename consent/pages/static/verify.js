@@ -3,12 +3,12 @@
 // The file never leaves this page: nothing here sends, and the page's policy (default-src 'none') would refuse it.
 // What the file holds is hostile until proven: it is bounded, every check fails closed, nothing of it is shown before
 // all of them pass, and then as text only. Specifications: C2SP tlog-proof, signed-note and tlog-checkpoint; RFC 9162.
+
 const MAX_FILE_BYTES = 1_000_000;
 const MAX_PROOF_LENGTH = 65_536;
 const MAX_HASHES = 64;
 const MAX_SIZE = 2n ** 63n - 1n;
-const [HASH_BYTES, KEY_ID_BYTES, ED25519] = [32, 4, 1];
-const HEADER = "c2sp.org/tlog-proof@v1";
+const [HEADER, HASH_BYTES, KEY_ID_BYTES, ED25519] = ["c2sp.org/tlog-proof@v1", 32, 4, 1];
 const CHECKS = ["file", "signature", "path", "seal"];
 
 /** The file does not prove what it claims: `check` is one of CHECKS, `reason` names the sentence that says why. */

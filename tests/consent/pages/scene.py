@@ -12,10 +12,11 @@ from audit.checkpoint import NoteSigner
 from consent.config import ConsentConfig, FranceConnectConfig
 from consent.desk import PendingAuthorization
 from consent.errors import OAuthError
-from consent.keys import SealingKeys, SigningKey, TokenKeys
+from consent.keys import FixedKeys, SealingKeys, SigningKey, TokenKeys
 from consent.model import Citizen, Client, DatasetNotice, Detail, FieldNotice, Grant
 from consent.pages.routes import router
 from consent.ports import AccessPage, AccessView, Permit, Refusal
+from consent.records import KeptNotice
 from consent.session import Sessions
 from exchange.bridge import LogAccesses
 from openapi.fields import Siret
@@ -109,11 +110,15 @@ class FakeDesk:
     agreed: list[tuple[tuple[tuple[str, ...], ...], int, str]] = field(default_factory=list)
     refused: int = 0
     failure: AccordError | None = None
+    kept: list[KeptNotice] = field(default_factory=list)
 
     def pending(self, client_id: str, request_uri: str) -> PendingAuthorization:
         if self.waiting is None or (client_id, request_uri) != (CLIENT.client_id, self.waiting.request_uri):
             raise OAuthError("invalid_request", "unknown request_uri")
         return self.waiting
+
+    def keep_notice(self, notice: KeptNotice) -> None:
+        self.kept.append(notice)
 
     def meant_for(self, pending: PendingAuthorization, citizen: Citizen) -> PendingAuthorization:
         return pending
@@ -210,8 +215,10 @@ def make_config(key: EllipticCurvePrivateKey, *, issuer: str = ISSUER, francecon
         issuer=issuer,
         audience=issuer,
         franceconnect=FranceConnectConfig(franceconnect, "accord", "fc-secret"),
-        token_keys=TokenKeys((SigningKey("k1", key),)),
-        sealing_keys=SealingKeys({"s1": bytes(32)}, "s1"),
+        keys=FixedKeys(
+            TokenKeys((SigningKey("k1", key),)),
+            SealingKeys({"s1": bytes(32)}, "s1"),
+        ),
         session_key=SESSION_KEY,
         pseudonym_key=bytes(32),
     )
