@@ -17,7 +17,17 @@ MAX_FINDINGS = 100
 
 _ENDS = ("grant.withdrawn", "grant.expired")
 _KINDS = frozenset(
-    {"access", "refusal", "failure", "grant.given", "grant.refused", "grant.suspended", "grant.resumed", *_ENDS}
+    {
+        "access",
+        "refusal",
+        "failure",
+        "grant.given",
+        "grant.refused",
+        "grant.suspended",
+        "grant.resumed",
+        "keys.rotated",
+        *_ENDS,
+    }
 )
 _REQUIRED = {"v": int, "kind": str, "time": str, "request_id": str, "outcome": str, "sealed": str}
 

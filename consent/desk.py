@@ -24,7 +24,7 @@ from consent.model import BEFORE, EVENTS, Citizen, Client, Detail, Grant, GrantS
 from consent.ports import Catalogue, ConsentEvent, GrantFeed, Journal, Permit, Refusal, Registry
 from consent.records import KeptNotice, RecordWriter
 from consent.sender import Sender
-from consent.status import LIST_SIZE, OF_GRANTS
+from consent.status import LIST_SIZE, LISTS, OF_GRANTS
 from consent.store import ConsentStore
 from openapi.problem import AccordError
 
@@ -32,6 +32,7 @@ __all__ = ["Desk", "PendingAuthorization"]
 
 _GRANT_ID_BYTES = 24
 _INDEX_DRAWS = 64
+_MISSES = 2
 
 
 class Desk:
@@ -157,7 +158,7 @@ class Desk:
             acr=citizen.acr,
             legal_basis=pending.legal_basis,
             notice_sha256=notice_sha256,
-            status_index=randbelow(LIST_SIZE),
+            status_index=0,
             given_at=now,
             expires_at=expires_at,
             supersedes=pending.supersedes,
@@ -222,6 +223,16 @@ class Desk:
         now = self._now()
         return len([self._change(grant, "expired", now) for grant in self._store.ended(now=now, limit=limit)])
 
+    def remind(self, *, limit: int = 100) -> int:
+        """Tell the applications of grants that near their end (``model.RENEWAL_SHARE`` of their life); how many."""
+        now = self._now()
+        due = self._store.renewals_due(now=now, limit=limit)
+        return sum(self._store.remind(grant.grant_id, now=now, push=self._pushes(grant)) for grant in due)
+
+    def _pushes(self, grant: Grant) -> bool:
+        client = self._registry.client(grant.client_id)
+        return client is not None and client.events_url is not None
+
     def _any(self, grant_id: str) -> Grant:
         grant = self._store.grant(grant_id)
         if grant is None:
@@ -257,10 +268,16 @@ class Desk:
             raise
 
     def _store_grant(self, grant: Grant, code: AuthorizationCode) -> None:
-        for _ in range(_INDEX_DRAWS):
-            if self._store.add_grant(grant, code):
+        """Store it under an index drawn at random in the newest status list; two misses open the next one.
+
+        Two in a row are rare before half of a list is drawn.
+        """
+        newest = self._store.newest_list()
+        for draw in range(_INDEX_DRAWS):
+            number = min(newest + (draw >= _MISSES), LISTS - 1)
+            index = number * LIST_SIZE + randbelow(LIST_SIZE)
+            if self._store.add_grant(replace(grant, status_index=index), code):
                 return
-            grant = replace(grant, status_index=randbelow(LIST_SIZE))
         raise AccordError("internal_error")
 
     def _withdraw(self, grant: Grant | None, now: int) -> Grant:
@@ -273,7 +290,7 @@ class Desk:
         if grant.status not in BEFORE[status]:
             return grant
         self._journal.record(_event(EVENTS[status], grant))
-        self._store.change(grant.grant_id, status, now=now)
+        self._store.change(grant.grant_id, status, now=now, push=self._pushes(grant))
         self._feed.changed(grant.status_index, OF_GRANTS[status])
         return replace(grant, status=status, ended_at=now if status in ("withdrawn", "expired") else None)
 

@@ -64,6 +64,16 @@ class TokenKeys:
         """The key that signs."""
         return self.signing[self.unripe]
 
+    @property
+    def kids(self) -> tuple[str, ...]:
+        """Every ``kid``, newest first."""
+        return tuple(key.kid for key in self.signing)
+
+    @property
+    def kid_in_use(self) -> str:
+        """The ``kid`` of the key that signs."""
+        return self.current.kid
+
     def public(self) -> dict[str, EllipticCurvePublicKey]:
         """Every public half by ``kid``, for who verifies."""
         return {key.kid: key.private.public_key() for key in self.signing}
@@ -75,7 +85,7 @@ class TokenKeys:
 
 @dataclass(frozen=True, slots=True)
 class SealingKeys:
-    """The 256-bit keys that seal identities, by ``kid``; ``current`` seals, all of them open."""
+    """The 256-bit keys that seal identities, by ``kid``, newest first; ``current`` seals, all of them open."""
 
     keys: Mapping[str, bytes] = field(repr=False)
     current: str
@@ -84,6 +94,16 @@ class SealingKeys:
         object.__setattr__(self, "keys", MappingProxyType(dict(self.keys)))
         if self.current not in self.keys or any(len(key) != _SEALING_BYTES for key in self.keys.values()):
             raise ValueError(f"sealing keys: {_SEALING_BYTES} bytes each, and the current one among them")
+
+    @property
+    def kids(self) -> tuple[str, ...]:
+        """Every ``kid``, newest first."""
+        return tuple(self.keys)
+
+    @property
+    def kid_in_use(self) -> str:
+        """The ``kid`` of the key that seals."""
+        return self.current
 
 
 class AuthorityKeys(Protocol):

@@ -1,9 +1,9 @@
 """The endpoints of the authorization server. They read a form, ask the desk and write its answer."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, TypeAlias
 
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from consent.authorization.forms import Params, check_form, described, read_params
@@ -48,9 +48,10 @@ class GrantDocument(BaseModel):
     supersedes: str | None = None
 
 
+Authorize: TypeAlias = Callable[[Request, str], Client]
+
 _Form: TypeAlias = Annotated[Params, Depends(read_params)]
 _GrantId: TypeAlias = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
-_Authorization: TypeAlias = Annotated[str, Header(max_length=16_384, description="the application's own token")]
 _PUBLIC = {"Cache-Control": "public, max-age=300"}
 _PROOF = {
     "name": "DPoP",
@@ -81,9 +82,20 @@ def router(config: ConsentConfig, *, desk: Desk, datasets: Iterable[str]) -> API
     sender = _Senders(config.issuer)
     _add_endpoints(routes, config, desk, sender)
     _add_token_references(routes, config, desk, sender)
-    _add_grants(routes, desk, sender)
+    _add_grants(routes, desk, authorizer(config, desk))
     _add_documents(routes, config, tuple(datasets))
     return routes
+
+
+def authorizer(config: ConsentConfig, desk: Desk) -> Authorize:
+    """Who is behind a request whose ``Authorization`` carries an application's own token with a scope; blocking."""
+    sender = _Senders(config.issuer)
+
+    def authorize(request: Request, scope: str) -> Client:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        return desk.issuance.manager(token.strip(), scheme.lower(), sender(request), scope=scope)
+
+    return authorize
 
 
 class _Senders:
@@ -169,11 +181,7 @@ def _add_token_references(routes: APIRouter, config: ConsentConfig, desk: Desk, 
         return Response(body, media_type="application/json", headers=NO_STORE)
 
 
-def _add_grants(routes: APIRouter, desk: Desk, sender: _Senders) -> None:
-    def manager(request: Request, authorization: str, scope: str) -> Client:
-        scheme, _, token = authorization.partition(" ")
-        return desk.issuance.manager(token.strip(), scheme.lower(), sender(request), scope=scope)
-
+def _add_grants(routes: APIRouter, desk: Desk, authorize: Authorize) -> None:
     @routes.get(
         "/grants/{grant_id}",
         summary="An authorisation of the application's own (Grant Management)",
@@ -181,11 +189,9 @@ def _add_grants(routes: APIRouter, desk: Desk, sender: _Senders) -> None:
         response_model_exclude_none=True,
         openapi_extra={"parameters": [_PROOF]},
     )
-    def query_grant(
-        request: Request, response: Response, grant_id: _GrantId, authorization: _Authorization = ""
-    ) -> GrantDocument:
+    def query_grant(request: Request, response: Response, grant_id: _GrantId) -> GrantDocument:
         """What it allows and whether it still does."""
-        grant = desk.issuance.managed(manager(request, authorization, "grant_management_query"), grant_id)
+        grant = desk.issuance.managed(authorize(request, "grant_management_query"), grant_id)
         response.headers.update(NO_STORE)
         return GrantDocument(
             grant_id=grant.grant_id,
@@ -203,9 +209,9 @@ def _add_grants(routes: APIRouter, desk: Desk, sender: _Senders) -> None:
         responses=_MANAGED | _UNRECORDED,
         openapi_extra={"parameters": [_PROOF]},
     )
-    def revoke_grant(request: Request, grant_id: _GrantId, authorization: _Authorization = "") -> Response:
+    def revoke_grant(request: Request, grant_id: _GrantId) -> Response:
         """It ends at once, on every gateway; ending it again changes nothing."""
-        grant = desk.issuance.managed(manager(request, authorization, "grant_management_revoke"), grant_id)
+        grant = desk.issuance.managed(authorize(request, "grant_management_revoke"), grant_id)
         desk.issuance.give_back(grant)
         return Response(status_code=204, headers=NO_STORE)
 

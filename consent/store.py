@@ -5,24 +5,38 @@ conditional statement, so that two requests at the same moment, on any replica, 
 """
 
 from collections.abc import Sequence
+from secrets import token_urlsafe
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Engine, ScalarResult, delete, update
+from sqlalchemy import CursorResult, Engine, ScalarResult, delete, func, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from consent.authorization.par import AuthorizationRequest, PushedRequest
 from consent.authorization.token import AuthorizationCode
 from consent.details import from_claims, to_claims
-from consent.model import BEFORE, Grant, GrantStatus
+from consent.events.store import delivery_row
+from consent.events.token import OF_STATUS, RENEWAL_DUE, Delivery
+from consent.model import BEFORE, RENEWAL_SHARE, Grant, GrantStatus
 from consent.records import KeptNotice
-from consent.status import OF_GRANTS
-from consent.tables import AssertionRow, ChangeRow, CodeRow, GrantRow, LastChangeRow, NoticeRow, RefreshRow, RequestRow
+from consent.status import LIST_SIZE, OF_GRANTS, StatusList
+from consent.tables import (
+    AssertionRow,
+    ChangeRow,
+    CodeRow,
+    DeliveryRow,
+    GrantRow,
+    LastChangeRow,
+    NoticeRow,
+    RefreshRow,
+    RequestRow,
+)
 from openapi.fields import Siret
 from openapi.problem import Language
 
 MOST_GRANTS = 500
 """Grants of one citizen that are read at once, newest first."""
+_JTI_BYTES = 16
 CODE_MEMORY = 86_400
 """Seconds for which a used code is remembered, so that its second use is recognised."""
 
@@ -141,8 +155,11 @@ class ConsentStore:
             newest = select(GrantRow).where(GrantRow.citizen == citizen).order_by(col(GrantRow.given_at).desc())
             return [_grant(row) for row in session.exec(newest.limit(MOST_GRANTS))]
 
-    def change(self, grant_id: str, status: GrantStatus, *, now: int) -> bool:
-        """Give a grant another status and tell the feeds; false when it may not take it, or has it."""
+    def change(self, grant_id: str, status: GrantStatus, *, now: int, push: bool = False) -> bool:
+        """Give a grant another status and tell the feeds and its application; false when it may not take it.
+
+        ``push``: whether the application is told by a push, rather than asking.
+        """
         ended_at = now if status in ("withdrawn", "expired") else None
         with Session(self._engine) as session, session.begin():
             fitting = (col(GrantRow.grant_id) == grant_id, col(GrantRow.status).in_(BEFORE[status]))
@@ -150,9 +167,32 @@ class ConsentStore:
                 session.exec(update(GrantRow).where(*fitting).values(status=status, ended_at=ended_at))
             ):
                 return False
-            index = session.exec(select(GrantRow.status_index).where(GrantRow.grant_id == grant_id)).one()
-            number = _next_change(session)
-            session.add(ChangeRow(change=number, status_index=index, status=OF_GRANTS[status], changed_at=now))
+            row = session.exec(select(GrantRow).where(GrantRow.grant_id == grant_id)).one()
+            number, code = _next_change(session), OF_GRANTS[status]
+            session.add(ChangeRow(change=number, status_index=row.status_index, status=code, changed_at=now))
+            session.add(_told(row, OF_STATUS[status], now=now, push=push))
+            return True
+
+    def renewals_due(self, *, now: int, limit: int) -> Sequence[Grant]:
+        """Active grants near their end whose applications were not told."""
+        with Session(self._engine) as session:
+            life = col(GrantRow.expires_at) - col(GrantRow.given_at)
+            due = select(GrantRow).where(
+                GrantRow.status == "active",
+                col(GrantRow.reminded_at).is_(None),
+                col(GrantRow.expires_at) > now,
+                (now - col(GrantRow.given_at)) * 10 >= life * int(RENEWAL_SHARE * 10),
+            )
+            return [_grant(row) for row in session.exec(due.limit(limit))]
+
+    def remind(self, grant_id: str, *, now: int, push: bool) -> bool:
+        """Tell the application of a grant's coming end; false when it was told before."""
+        with Session(self._engine) as session, session.begin():
+            untold = (col(GrantRow.grant_id) == grant_id, col(GrantRow.reminded_at).is_(None))
+            if not _touched_one(session.exec(update(GrantRow).where(*untold).values(reminded_at=now))):
+                return False
+            row = session.exec(select(GrantRow).where(GrantRow.grant_id == grant_id)).one()
+            session.add(_told(row, RENEWAL_DUE, now=now, push=push))
             return True
 
     def ended(self, *, now: int, limit: int) -> Sequence[Grant]:
@@ -186,6 +226,32 @@ class ConsentStore:
             row = session.get(NoticeRow, sha256)
             return None if row is None else KeptNotice(row.sha256, cast("Language", row.language), row.content)
 
+    # The status list
+
+    def status_list(self, number: int, *, at: int | None = None) -> bytes | None:
+        """The bytes of a status list, now or as they were at ``at``; ``None`` for one not yet opened then."""
+        first, after = number * LIST_SIZE, (number + 1) * LIST_SIZE
+        indexes = (col(GrantRow.status_index) >= first, col(GrantRow.status_index) < after)
+        began = True if at is None else col(GrantRow.given_at) <= at
+        with Session(self._engine) as session:
+            if number and session.exec(select(GrantRow.grant_id).where(*indexes, began).limit(1)).first() is None:
+                return None
+            changes = select(ChangeRow.status_index, ChangeRow.status).where(
+                ChangeRow.status_index >= first, ChangeRow.status_index < after
+            )
+            if at is not None:
+                changes = changes.where(ChangeRow.changed_at <= at)
+            statuses = StatusList()
+            for index, status in session.exec(changes.order_by(col(ChangeRow.change))):
+                statuses.set(index - first, status)
+        return statuses.of(0)
+
+    def newest_list(self) -> int:
+        """The number of the newest status list."""
+        with Session(self._engine) as session:
+            highest = session.exec(select(func.max(GrantRow.status_index))).one()
+        return (highest or 0) // LIST_SIZE
+
     # The gateways' feed
 
     def last_change(self) -> int:
@@ -198,6 +264,10 @@ class ConsentStore:
         with Session(self._engine) as session:
             newer = select(ChangeRow).where(ChangeRow.change > change).order_by(col(ChangeRow.change))
             return [(row.change, row.status_index, row.status) for row in session.exec(newer)]
+
+
+def _told(row: GrantRow, event: str, *, now: int, push: bool) -> DeliveryRow:
+    return delivery_row(Delivery(token_urlsafe(_JTI_BYTES), row.client_id, row.grant_id, event, now), push=push)
 
 
 def _waiting(key: str, now: int) -> tuple[Any, ...]:  # SQLAlchemy's conditions

@@ -33,6 +33,8 @@ class GrantRow(Base, table=True):
     ended_at: int | None = Field(default=None, sa_type=BigInteger)
     supersedes: str | None = Field(default=None, max_length=64)
     """The grant that this one replaced."""
+    reminded_at: int | None = Field(default=None, sa_type=BigInteger)
+    """When its application was told that it nears its end."""
 
 
 class ChangeRow(Base, table=True):

@@ -11,11 +11,10 @@ from consent.details import to_claims
 from consent.identity import pairwise_subject
 from consent.model import Grant
 from consent.sender import Binding
+from consent.status import uri_of
 
 BEARER = Binding({})
 CLIENT_TOKEN_SECONDS = 300
-STATUS_LIST = "/status/0"
-"""Where the status list that holds every grant's index is published, under the issuer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,7 @@ def make_token(
     refresh_token: str | None = None,
 ) -> ConsentToken:
     """A token for an active grant, signed with the key in use; it never outlives the grant."""
+    uri, idx = uri_of(config.issuer, grant.status_index)
     expires_at = min(now + config.token_lifetime, grant.expires_at)
     claims = {
         "iss": config.issuer,
@@ -51,7 +51,7 @@ def make_token(
         "grant_id": grant.grant_id,
         "acr": grant.acr,
         "authorization_details": to_claims(grant.details),
-        "status": {"status_list": {"idx": grant.status_index, "uri": config.issuer + STATUS_LIST}},
+        "status": {"status_list": {"idx": idx, "uri": uri}},
         "identity": grant.identity,
         "notice_sha256": grant.notice_sha256,
         **({"cnf": dict(binding.cnf)} if binding.cnf else {}),

@@ -17,10 +17,17 @@ from audit.query import Queries
 from audit.store import open_store
 from consent import errors as oauth_errors
 from consent import routes as oauth_routes
+from consent import status_routes
 from consent.config import ConsentConfig, FranceConnectConfig
 from consent.desk import Desk
 from consent.dpop import Nonces
+from consent.events import routes as event_routes
+from consent.events.push import Pusher
+from consent.events.store import Outbox
+from consent.keeper import Keeper
+from consent.keys import AuthorityKeys
 from consent.pages import routes as page_routes
+from consent.status_routes import StatusTokens
 from consent.store import ConsentStore
 from exchange import errors, health, routes
 from exchange.asgi import AsgiApp, Receive, Scope, Send
@@ -31,8 +38,9 @@ from exchange.errors import ProblemWriter
 from exchange.feed import Feed
 from exchange.gateway import Gateway
 from exchange.identify import PATH
+from exchange.key_watch import KeyWatch
 from exchange.keyring import Keyring, load_keyring
-from exchange.logs import configure_logs
+from exchange.logs import configure_logs, log, log_defect
 from exchange.middleware import Surroundings
 from exchange.recipient import Proxies, Recipient
 from exchange.registry import RegistryStore
@@ -50,6 +58,7 @@ class Accord:
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.time) -> None:
         keyring = load_keyring(settings.keys_dir)
+        self.keys = KeyWatch(settings.keys_dir, publish_seconds=settings.key_publish_seconds, clock=clock)
         self.engine: Engine = open_engine(settings.database_url)
         self.datasets: Datasets = providers.load(holder_configs(settings))
         store = open_store(settings.database_url)
@@ -65,13 +74,15 @@ class Accord:
         self.framework = self._framework(settings, keyring, Queries(store), problems, clock)
         proxies = Proxies(settings.trusted_proxies)
         self._surrounded = Surroundings(self.framework, problems=problems, proxies=proxies)
+        verifier = ConsentTokenVerifier(
+            issuer=settings.issuer,
+            audience=settings.issuer,
+            keys=self.keys.tokens.public(),
+            sealing_keys=self.keys.sealing.keys,
+        )
+        self.keys.follow(lambda tokens, sealing: verifier.learn(keys=tokens.public(), sealing_keys=sealing.keys))
         self._gateway = Gateway(
-            verifier=ConsentTokenVerifier(
-                issuer=settings.issuer,
-                audience=settings.issuer,
-                keys={key.kid: key.private.public_key() for key in keyring.tokens.signing},
-                sealing_keys=keyring.sealing.keys,
-            ),
+            verifier=verifier,
             knowledge=self.feed,
             datasets=self.datasets,
             recipient=Recipient(
@@ -93,7 +104,8 @@ class Accord:
 
     def close(self) -> None:
         """Let go of threads and connections."""
-        self.feed.close()
+        for thread in self.threads:
+            thread.close()
         self.log.close()
         self.engine.dispose()
 
@@ -105,10 +117,10 @@ class Accord:
         problems: ProblemWriter,
         clock: Callable[[], float],
     ) -> FastAPI:
-        config = consent_config(settings, keyring)
+        config = consent_config(settings, keyring, self.keys)
         catalogue, registry = ManifestCatalogue(self.datasets), HabilitationRegistry(self.feed)
         accesses = LogAccesses(queries)
-        desk = Desk(
+        self.desk = desk = Desk(
             config,
             store=self.grants,
             registry=registry,
@@ -127,7 +139,17 @@ class Accord:
         )
         errors.install(app, problems)
         oauth_errors.install(app)
+        outbox = Outbox(self.engine)
+        self.threads = (
+            self.keys,
+            self.feed,
+            Keeper(desk, tell=lambda error: log_defect(error, "keeper")),
+            Pusher(config, outbox=outbox, registry=registry, clock=clock, tell=_tell_of_delivery),
+        )
+        app.include_router(status_routes.router(StatusTokens(config, source=self.grants, clock=clock)))
         app.include_router(oauth_routes.router(config, desk=desk, datasets=self.datasets.ids()))
+        authorize = oauth_routes.authorizer(config, desk)
+        app.include_router(event_routes.router(config, authorize=authorize, outbox=outbox, clock=clock))
         app.include_router(
             page_routes.router(
                 config,
@@ -145,7 +167,8 @@ class Accord:
 
     @asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
-        self.feed.start()
+        for thread in self.threads:
+            thread.start()
         await self.datasets.start()
         # What was made to start lives as long as the process: collections need not walk it again and again.
         gc.collect()
@@ -158,15 +181,18 @@ class Accord:
             self.close()
 
 
-def consent_config(settings: Settings, keyring: Keyring) -> ConsentConfig:
+def _tell_of_delivery(word: str, client_id: str) -> None:
+    log.warning("security event not pushed", outcome=word, client=client_id)
+
+
+def consent_config(settings: Settings, keyring: Keyring, keys: AuthorityKeys) -> ConsentConfig:
     """Consent's part of the settings and keys. The issuer is the audience: one deployment, one resource server."""
     given = settings.franceconnect
     return ConsentConfig(
         issuer=settings.issuer,
         audience=settings.issuer,
         franceconnect=FranceConnectConfig(given.issuer, given.client_id, given.client_secret.get_secret_value()),
-        token_keys=keyring.tokens,
-        sealing_keys=keyring.sealing,
+        keys=keys,
         session_key=keyring.session,
         pseudonym_key=keyring.pseudonym,
         dpop_nonce_required=settings.dpop_nonce_required,

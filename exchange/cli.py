@@ -4,10 +4,11 @@ Exit codes: 0 done; 1 the thing checked is wrong; 2 the command or the settings 
 """
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -35,10 +36,12 @@ registry_app = typer.Typer(
 )
 keys_app = typer.Typer(no_args_is_help=True, help="The keys of this deployment.")
 db_app = typer.Typer(no_args_is_help=True, help="The database.")
+grants_app = typer.Typer(no_args_is_help=True, help="Citizens' authorisations, as an operator may act on them.")
 audit_app = typer.Typer(no_args_is_help=True, help="The append-only log.")
 app.add_typer(registry_app, name="registry")
 app.add_typer(keys_app, name="keys")
 app.add_typer(db_app, name="db")
+app.add_typer(grants_app, name="grants")
 app.add_typer(audit_app, name="audit")
 
 out = Console(highlight=False, soft_wrap=True)
@@ -113,12 +116,35 @@ def registry_load(file: Annotated[Path, typer.Argument(help="The registry, in TO
 
 @keys_app.command("init")
 def keys_init() -> None:
-    """Make every key that is missing. An existing key is never replaced."""
+    """Make every key that is missing. An existing key is never replaced: that is what 'rotate' is for."""
     from exchange.keyring import make_keyring
 
     settings = _settings()
-    made = make_keyring(settings.keys_dir, log_origin=settings.log_origin)
+    made = make_keyring(settings.keys_dir, log_origin=settings.log_origin, now=time.time())
     out.print(f"{settings.keys_dir}: made {', '.join(made)}" if made else f"{settings.keys_dir}: every key was there")
+
+
+@keys_app.command("rotate")
+def keys_rotate(
+    *,
+    tokens: Annotated[bool, typer.Option("--tokens", help="The key that signs consent tokens.")] = False,
+    identity: Annotated[bool, typer.Option("--identity", help="The key that seals identities.")] = False,
+) -> None:
+    """Replace the keys that sign consent tokens and seal identities while everything runs; both, or the one named.
+
+    Running processes read a new key within a second and use it after ACCORD_KEY_PUBLISH_SECONDS. Every token and
+    identity made before stays good. The rotation is written to the log first; without the log nothing is replaced.
+    """
+    from audit.model import LogError
+    from exchange.keyring import IDENTITY, TOKENS, KeyringError
+    from exchange.rotation import rotate_keys
+
+    settings = _settings()
+    named = [name for name, asked in ((TOKENS, tokens), (IDENTITY, identity)) if asked]
+    with _explained(KeyringError), _explained(LogError):
+        rotations = rotate_keys(settings, named or [TOKENS, IDENTITY])
+    for rotation in rotations:
+        out.print(rotation.told(publish_seconds=settings.key_publish_seconds), markup=False)
 
 
 @keys_app.command("show")
@@ -132,6 +158,18 @@ def keys_show() -> None:
     out.print(f"log       {keyring.log.vkey}", markup=False)
     out.print(f"tokens    {', '.join(key.kid for key in keyring.tokens.signing)}", markup=False)
     out.print(f"identity  {', '.join(keyring.sealing.keys)}", markup=False)
+
+
+@grants_app.command("suspend")
+def grants_suspend(grant_id: Annotated[str, typer.Argument(help="The authorisation.")]) -> None:
+    """Stop exchanges under an authorisation for a while, on every gateway within a second; the log says so."""
+    _change_grant(grant_id, "suspend")
+
+
+@grants_app.command("resume")
+def grants_resume(grant_id: Annotated[str, typer.Argument(help="The authorisation.")]) -> None:
+    """Let exchanges under a suspended authorisation go on; the log says so."""
+    _change_grant(grant_id, "resume")
 
 
 @db_app.command("migrate")
@@ -200,6 +238,24 @@ def settings() -> None:
     out.print(table)
 
 
+def _change_grant(grant_id: str, act: Literal["suspend", "resume"]) -> None:
+    from audit.model import LogError
+    from exchange.app import Accord
+    from exchange.keyring import KeyringError
+    from openapi.problem import AccordError, problem
+
+    with _explained(KeyringError, LogError):
+        accord = Accord(_settings())
+    try:
+        grant = getattr(accord.desk, act)(grant_id)
+    except AccordError as error:
+        err.print(f"{grant_id}: {problem(error.slug).title['en']}", style="red", markup=False)
+        raise typer.Exit(1) from None
+    finally:
+        accord.close()
+    out.print(f"{grant.grant_id}: {grant.status}", markup=False)
+
+
 def _vkey(settings: Settings) -> str:
     from exchange.keyring import KeyringError, load_keyring
 
@@ -213,7 +269,7 @@ def _settings() -> Settings:
 
 
 @contextmanager
-def _explained(expected: type[Exception]) -> Iterator[None]:
+def _explained(*expected: type[Exception]) -> Iterator[None]:
     """An expected error is its own message and exit code 2, without a traceback."""
     try:
         yield

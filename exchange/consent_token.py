@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from consent.dpop import is_thumbprint
 from consent.model import DETAIL_TYPE_PREFIX, MAX_PER_DAY, Detail
+from consent.status import index_of
 from exchange.model import ConsentToken
 from openapi.fields import PivotIdentity, Siret
 from openapi.problem import AccordError, Fact
@@ -89,7 +90,7 @@ class ConsentTokenVerifier:
             client_id=_text(claims, "client_id"),
             grant_id=_text(claims, "grant_id"),
             acr=_text(claims, "acr"),
-            status_index=_status_index(claims),
+            status_index=_status_index(claims, self._issuer),
             details=_details(claims),
             citizen=citizen,
             identity=identity,
@@ -218,15 +219,15 @@ def _binding(claims: Claims) -> tuple[str | None, str | None]:
     return (value, None) if "jkt" in cnf else (None, value)
 
 
-def _status_index(claims: Claims) -> int:
+def _status_index(claims: Claims, issuer: str) -> int:
     status = claims.get("status")
     reference = status.get("status_list") if isinstance(status, dict) else None
     if not isinstance(reference, dict):
         raise _bad("status")
-    index = _integer(reference, "idx")
-    if index < 0:
-        raise _bad("status")
-    return index
+    try:
+        return index_of(issuer, _text(reference, "uri"), _integer(reference, "idx"))
+    except ValueError:
+        raise _bad("status") from None
 
 
 def _details(claims: Claims) -> dict[str, Detail]:

@@ -4,6 +4,7 @@ Each function turns an event into an :class:`Append`. The skeleton is public to 
 erasable. Neither ever holds a name, a value, a token or a clear parameter.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from audit.model import Append, DetailValue, EntryValue
@@ -112,6 +113,23 @@ def consent_event(event: ConsentEvent, *, request_id: str, now: float) -> Append
     sealed: dict[str, DetailValue] = {"citizen": event.citizen, "grant_id": event.grant_id, "acr": event.acr}
     closes = (f"grant:{event.grant_id}",) if event.kind in _ENDS else ()
     return Append(skeleton, sealed, closes=closes)
+
+
+def keys_rotated(
+    made: Mapping[str, str], dropped: Mapping[str, Sequence[str]], *, request_id: str, now: float
+) -> Append:
+    """Keys are about to be replaced: by their use, ``kid`` of the new one and of those that verify nothing any more."""
+    skeleton: dict[str, EntryValue] = {
+        "v": VERSION,
+        "kind": "keys.rotated",
+        "time": rfc3339(now),
+        "request_id": request_id,
+        "outcome": "ok",
+    }
+    for use, kid in made.items():
+        skeleton[f"{use}_made"] = kid
+        skeleton[f"{use}_dropped"] = list(dropped[use])
+    return Append(skeleton)
 
 
 def rfc3339(now: float) -> str:

@@ -8,8 +8,8 @@
 ``pseudonym.key``   32 bytes, base64url: the log's pseudonyms; losing it orphans citizens' histories
 ==================  ============================================================================
 
-A key of a JWK Set says in ``iat`` (Unix seconds) when it was made. It is published at once and used once it is
-``PUBLISH_SECONDS`` old, so that every process has read it before anybody uses it (decision 11).
+A key of a JWK Set says in ``iat`` (Unix seconds) when it was made: running processes read it at once and use it only
+when it has an age, so that every process has read it before anybody uses it (decision 11, :mod:`exchange.key_watch`).
 """
 
 import json
@@ -21,12 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import orjson
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from joserfc.jwk import ECKey, OctKey
 
 from audit.checkpoint import NoteSigner
 from consent.keys import SealingKeys, SigningKey, TokenKeys
-from exchange.settings import PUBLISH_SECONDS
 
 TOKENS, IDENTITY, LOG, SESSION, PSEUDONYM = "tokens.json", "identity.json", "log.key", "session.key", "pseudonym.key"
 FILES = (TOKENS, IDENTITY, LOG, SESSION, PSEUDONYM)
@@ -54,8 +54,11 @@ class Keyring:
     pseudonym: bytes = field(repr=False)
 
 
-def make_keyring(folder: Path, *, log_origin: str, now: float) -> list[str]:
-    """Make every key that is missing; return the names of the files made. An existing key is never replaced."""
+def make_keyring(folder: Path, *, log_origin: str, now: float = 0) -> list[str]:
+    """Make every key that is missing; return the names of the files made. An existing key is never replaced.
+
+    ``now``: Unix seconds, kept in the keys that rotate.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     makers = {
         TOKENS: lambda: jwks_text([make_jwk(TOKENS) | {"iat": int(now)}]),
@@ -72,38 +75,35 @@ def make_keyring(folder: Path, *, log_origin: str, now: float) -> list[str]:
     return made
 
 
-def load_keyring(folder: Path, *, now: float = math.inf, publish_seconds: float = PUBLISH_SECONDS) -> Keyring:
-    """Read every key; at ``now`` a key in use is at least ``publish_seconds`` old, by default the newest is.
-
-    Raises :class:`KeyringError` naming each missing or unreadable file.
-    """
+def load_keyring(folder: Path) -> Keyring:
+    """Read every key, the newest in use. Raises :class:`KeyringError` naming each missing or unreadable file."""
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise KeyringError(f"no keys at {folder}: {', '.join(missing)} missing; make them with 'accord keys init'")
     return Keyring(
-        tokens=load_token_keys(folder, made_before=now - publish_seconds),
-        sealing=load_sealing_keys(folder, made_before=now - publish_seconds),
+        tokens=load_token_keys(folder),
+        sealing=load_sealing_keys(folder),
         log=_read(folder / LOG, lambda text: NoteSigner.parse(text.strip())),
         session=_read(folder / SESSION, _parse_secret),
         pseudonym=_read(folder / PSEUDONYM, _parse_secret),
     )
 
 
-def load_token_keys(folder: Path, *, made_before: float) -> TokenKeys:
-    """The keys of consent tokens; those made since are not used yet. Raises :class:`KeyringError`."""
+def load_token_keys(folder: Path, *, made_before: float = math.inf) -> TokenKeys:
+    """The keys of consent tokens; one made after that moment is published only. Raises :class:`KeyringError`."""
     keys: TokenKeys = _read(folder / TOKENS, lambda text: _token_keys(text, made_before))
     return keys
 
 
-def load_sealing_keys(folder: Path, *, made_before: float) -> SealingKeys:
-    """The keys that seal identities; those made since are not used yet. Raises :class:`KeyringError`."""
+def load_sealing_keys(folder: Path, *, made_before: float = math.inf) -> SealingKeys:
+    """The keys that seal identities; one made after that moment opens only. Raises :class:`KeyringError`."""
     keys: SealingKeys = _read(folder / IDENTITY, lambda text: _sealing_keys(text, made_before))
     return keys
 
 
 def load_jwks(folder: Path, name: str) -> list[Jwk]:
     """The private keys of ``TOKENS`` or ``IDENTITY`` as they stand. Raises :class:`KeyringError`."""
-    jwks: list[Jwk] = _read(folder / name, _checked[name])
+    jwks: list[Jwk] = _read(folder / name, _jwks)
     return jwks
 
 
@@ -114,6 +114,14 @@ def make_jwk(name: str) -> Jwk:
         return {**signing.as_dict(private=True), "kid": signing.thumbprint()}
     # A symmetric key's RFC 7638 thumbprint is a hash of the secret: its kid is random instead.
     return {**OctKey.generate_key(256).as_dict(private=True), "kid": secrets.token_urlsafe(12)}
+
+
+def made_at(jwk: Jwk) -> int:
+    """Unix seconds of a key's making; 0, long ago, for a key that does not say. Raises ``ValueError``."""
+    made = jwk.get("iat", 0)
+    if type(made) is not int:
+        raise ValueError("iat: Unix seconds")
+    return made
 
 
 def jwks_text(jwks: list[Jwk]) -> str:
@@ -161,7 +169,7 @@ def _sealing_keys(text: str, made_before: float) -> SealingKeys:
 
 
 def _jwks(text: str) -> list[Jwk]:
-    jwks: list[Jwk] = json.loads(text)["keys"]
+    jwks: list[Jwk] = orjson.loads(text)["keys"]
     if not jwks or not all(isinstance(jwk["kid"], str) for jwk in jwks):
         raise ValueError("a JWK Set of named keys")
     return jwks
@@ -171,27 +179,6 @@ def _unripe(jwks: list[Jwk], made_before: float) -> int:
     """How many of the newest are too new. The oldest is used whatever its age: there is no other."""
     ripe = (place for place, jwk in enumerate(jwks) if made_at(jwk) <= made_before)
     return next(ripe, len(jwks) - 1)
-
-
-def made_at(jwk: Jwk) -> int:
-    """Unix seconds of a key's making; 0, long ago, for a key that does not say. Raises ``ValueError``."""
-    made = jwk.get("iat", 0)
-    if type(made) is not int:
-        raise ValueError("iat: Unix seconds")
-    return made
-
-
-def _checked_tokens(text: str) -> list[Jwk]:
-    _token_keys(text, math.inf)
-    return _jwks(text)
-
-
-def _checked_identity(text: str) -> list[Jwk]:
-    _sealing_keys(text, math.inf)
-    return _jwks(text)
-
-
-_checked = {TOKENS: _checked_tokens, IDENTITY: _checked_identity}
 
 
 def _secret() -> str:

@@ -101,6 +101,12 @@ class Settings(BaseSettings):
     log_timeout: float = Field(
         default=5.0, gt=0, le=30, description="seconds an exchange waits for its entry to be durable"
     )
+    key_publish_seconds: float = Field(
+        default=10.0,
+        ge=3,
+        le=900,
+        description="seconds for which a new key is published before it is used; more where its file travels to others",
+    )
     trusted_proxies: list[IPvAnyNetwork] = Field(
         default_factory=list, description="addresses whose Client-Cert header is believed, as a JSON array"
     )

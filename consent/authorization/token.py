@@ -18,8 +18,8 @@ CODE = "authorization_code"
 REFRESH = "refresh_token"
 CLIENT = "client_credentials"
 GRANT_TYPES = (CODE, REFRESH, CLIENT)
-SCOPES = ("grant_management_query", "grant_management_revoke")
-"""What an application may be given for itself (Grant Management for OAuth 2.0, section 6.1)."""
+SCOPES = ("grant_management_query", "grant_management_revoke", "events_poll")
+"""What an application may be given for itself (Grant Management for OAuth 2.0, section 6.1; polling of events)."""
 
 _NEEDED = {CODE: ("code", "redirect_uri", "code_verifier"), REFRESH: ("refresh_token",), CLIENT: ("scope",)}
 

@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -67,6 +67,11 @@ def applications() -> tuple[Application, Application]:
         Application(make_client("portail-famille", town, organisation=TOWN), town),
         Application(make_client("autre-portail", other, organisation=OTHER_TOWN), other),
     )
+
+
+@pytest.fixture(scope="session")
+def registry_of() -> Callable[[Iterable[Application]], FakeRegistry]:
+    return lambda applications: FakeRegistry({one.client.client_id: one.client for one in applications})
 
 
 @pytest.fixture

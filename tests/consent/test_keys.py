@@ -17,6 +17,15 @@ def test_the_newest_key_signs_and_all_are_published_without_their_private_half(c
     assert jwt.decode(token, jwt.PyJWK(keys.jwks()["keys"][0]), algorithms=["ES256"]) == {"a": 1}
 
 
+def test_a_key_that_is_too_new_is_published_and_does_not_sign(config: ConsentConfig) -> None:
+    keys = replace(config.token_keys, unripe=1)
+    assert (keys.current.kid, keys.kid_in_use, keys.kids) == ("t1", "t1", ("t2", "t1"))
+    assert [jwk["kid"] for jwk in keys.jwks()["keys"]] == list(keys.public()) == ["t2", "t1"]
+    for unripe in (-1, 2):
+        with pytest.raises(ValueError, match="one of them signs"):
+            replace(keys, unripe=unripe)
+
+
 def test_a_key_of_another_curve_does_not_sign() -> None:
     with pytest.raises(ValueError, match="P-256"):
         SigningKey("k", ec.generate_private_key(ec.SECP384R1()))

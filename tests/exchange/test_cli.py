@@ -1,5 +1,6 @@
 """The command: what it refuses, in sentences, with its exit codes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -66,6 +67,27 @@ def test_keys_are_made_once_and_their_private_halves_never_shown(tmp_path: Path)
     assert {file.name: file.read_bytes() for file in (tmp_path / "keys").iterdir()} == before
     assert all(file.stat().st_mode & 0o077 == 0 for file in (tmp_path / "keys").iterdir())
     assert "PRIVATE" not in accord(tmp_path, "keys", "show").stdout
+
+
+def test_keys_are_not_rotated_without_the_log_and_with_it_the_entry_names_them(tmp_path: Path) -> None:
+    accord(tmp_path, "keys", "init")
+    before = (tmp_path / "keys" / "tokens.json").read_bytes()
+    refused = accord(tmp_path, "keys", "rotate")
+    assert (refused.returncode, "accord db migrate" in refused.stderr) == (2, True)
+    assert (tmp_path / "keys" / "tokens.json").read_bytes() == before
+    accord(tmp_path, "db", "migrate")
+    done = accord(tmp_path, "keys", "rotate")
+    assert (done.returncode, done.stdout.count("in 10 seconds")) == (0, 2)
+    only = accord(tmp_path, "keys", "rotate", "--tokens").stdout
+    assert only.startswith("tokens")
+    assert "identity" not in only
+    for kid in [line.split()[1] for line in (done.stdout + only).splitlines()]:
+        assert kid in accord(tmp_path, "keys", "show").stdout
+    jwks = json.loads((tmp_path / "keys" / "tokens.json").read_text())["keys"]
+    jwks += json.loads((tmp_path / "keys" / "identity.json").read_text())["keys"]
+    assert not any(jwk.get(secret, "?") in done.stdout + only for jwk in jwks for secret in ("d", "k"))
+    verified = accord(tmp_path, "audit", "verify")
+    assert (verified.returncode, "2 entries" in verified.stdout) == (0, True)
 
 
 def test_migrating_twice_is_migrating_once_and_an_empty_log_verifies(tmp_path: Path) -> None:

@@ -138,3 +138,18 @@ def test_hostile_json_under_a_right_signature_raises_only_the_declared_error(pay
 
 def test_a_token_that_is_too_large_is_not_even_parsed() -> None:
     assert _refused(b"e." + base64url(b"x" * 20_000) + b".s") == "token_malformed"
+
+
+def test_a_token_from_before_a_rotation_verifies_after_it_and_a_dropped_key_leaves_nothing_behind() -> None:
+    old, new = {"k1": _KEY.public_key()}, {"k2": _OTHER_KEY.public_key()}
+    verifier = ConsentTokenVerifier(issuer=_ISSUER, audience=_ISSUER, keys=old, sealing_keys={"s1": _SEALING})
+    other_sealing = b"t" * 32
+    before, after = _MINT.token(), Mint(_ISSUER, _OTHER_KEY, "k2", other_sealing, "s2").token()
+    assert verifier.verify(before, now=_NOW).grant_id == "g1"
+    verifier.learn(keys=new | old, sealing_keys={"s2": other_sealing, "s1": _SEALING})
+    for token in (before, after):
+        assert verifier.verify(token, now=_NOW).identity.family_name == "Canari"
+    verifier.learn(keys=new, sealing_keys={"s2": other_sealing, "s1": _SEALING})
+    assert verifier.verify(after, now=_NOW).grant_id == "g1"
+    with pytest.raises(AccordError, match="token_key_unknown"):
+        verifier.verify(before, now=_NOW)

@@ -11,6 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("consent_grants", sa.Column("supersedes", sa.String(64), nullable=True))
+    op.add_column("consent_grants", sa.Column("reminded_at", sa.BigInteger(), nullable=True))
     op.add_column("consent_changes", sa.Column("changed_at", sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("consent_requests", sa.Column("dpop_jkt", sa.String(43), nullable=True))
     op.add_column("consent_requests", sa.Column("grant_action", sa.String(8), nullable=True))
@@ -53,4 +54,5 @@ def downgrade() -> None:
     for column in ("grant_id", "grant_action", "dpop_jkt"):
         op.drop_column("consent_requests", column)
     op.drop_column("consent_changes", "changed_at")
+    op.drop_column("consent_grants", "reminded_at")
     op.drop_column("consent_grants", "supersedes")
