@@ -19,11 +19,12 @@ from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.httpx_client import OAuth2Client
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import JWKRegistry, Key
+from joserfc.jwk import JWKRegistry
 from joserfc.jwt import JWTClaimsRegistry
 
 from consent.config import FranceConnectConfig
 from consent.outbound import TIMEOUT, BoundedTransport, check_transport, origin
+from consent.public_keys import check_fit
 from openapi.fields import InvalidValue, PivotIdentity
 from openapi.problem import AccordError
 
@@ -178,9 +179,8 @@ class FranceConnect:
         if len(token) > _TOKEN_LIMIT:
             raise _invalid(check)
         try:
-            header = jws.extract_compact(token.strip().encode()).headers()
-            content = jws.deserialize_compact(token.strip(), self._key(header.get("kid")), algorithms=list(ALGORITHMS))
-            claims = json.loads(content.payload)
+            kid = jws.extract_compact(token.strip().encode()).headers().get("kid")
+            claims = json.loads(signed_payload(token.strip(), self._known_keys(wanted=kid)))
             if not isinstance(claims, dict):
                 raise _invalid(check)
             self._registry(essential).validate(claims)
@@ -193,13 +193,6 @@ class FranceConnect:
         options["iss"]["value"] = self._config.issuer
         options["aud"]["value"] = self._config.client_id
         return JWTClaimsRegistry(now=int(self._clock()), leeway=LEEWAY, **options)  # type: ignore[arg-type]
-
-    def _key(self, kid: object) -> Key:
-        keys = self._known_keys(wanted=kid)
-        found = [key for key in _listed(keys) if key.get("kid") == kid]
-        if not isinstance(kid, str) or len(found) != 1:
-            raise _invalid("kid")
-        return JWKRegistry.import_key(found[0])  # type: ignore[arg-type]
 
     def _known_keys(self, *, wanted: object) -> Mapping[str, object]:
         """FranceConnect's keys, fetched again when one is unknown, but at most once per pause."""
@@ -245,6 +238,20 @@ class FranceConnect:
             raise _invalid("status")
         content: bytes = answer.content
         return content
+
+
+def signed_payload(token: str, jwks: Mapping[str, object]) -> bytes:
+    """What the one key that ``kid`` names signed, under ES256 or RS256. Raises ``AccordError`` or a joserfc error."""
+    header = jws.extract_compact(token.encode()).headers()
+    found = [key for key in _listed(jwks) if key.get("kid") == header.get("kid")]
+    algorithm = header.get("alg")
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"alg: must be {' or '.join(ALGORITHMS)}")
+    if not isinstance(header.get("kid"), str) or len(found) != 1:
+        raise _invalid("kid")
+    check_fit(found[0], algorithm=algorithm)
+    key = JWKRegistry.import_key(found[0])  # type: ignore[arg-type]
+    return jws.deserialize_compact(token, key, algorithms=list(ALGORITHMS)).payload
 
 
 def _checked_discovery(document: Mapping[str, object], *, issuer: str) -> Mapping[str, object]:

@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey
 
 from audit.checkpoint import NoteSigner
@@ -145,7 +146,7 @@ def _read(path: Path, parse: Any) -> Any:  # a parser of text to any kind of key
         if len(content) > MAX_FILE_BYTES:
             raise ValueError("too large")  # noqa: TRY301  # the one answer to everything that is no key
         return parse(content.decode())
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, JoseError) as error:
         # The parser's message could quote the key.
         raise KeyringError(f"{path} cannot be read as a key ({type(error).__name__})") from None
 

@@ -19,6 +19,7 @@ from consent.authorization.forms import ASSERTION_TYPE, ClientForm
 from consent.errors import OAuthError, invalid_client
 from consent.model import Client
 from consent.ports import Registry
+from consent.public_keys import check_fit
 
 ALGORITHMS = ("ES256", "PS256")
 LONGEST_LIFE = 300
@@ -99,6 +100,7 @@ def _verified(assertion: str, client: Client) -> bytes:
         raise invalid_client("typ: must be JWT, client-authentication+jwt or absent, without crit")
     jwk = _registered_key(client, header.get("kid"))
     try:
+        check_fit(jwk, algorithm=algorithm)
         # The key is made for this algorithm alone: an RSA key never verifies ES256, nor any key an HMAC.
         key = jwt.PyJWK(dict(jwk), algorithm)
         payload: bytes = _JWS.decode_complete(assertion, key, algorithms=[algorithm])["payload"]

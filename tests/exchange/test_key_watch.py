@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from consent.config import ConsentConfig, FranceConnectConfig
@@ -103,6 +105,28 @@ def test_who_verifies_learns_a_key_before_anything_is_signed_with_it(world: _Wor
     world.pass_seconds(6)
     world.pass_seconds(1)
     assert told == [world.first, new]
+
+
+@settings(max_examples=30, deadline=None)
+@given(steps=st.lists(st.sampled_from(["rotate", "one", "other"]), min_size=10, max_size=40), tick=st.floats(0.1, 1.0))
+def test_nobody_uses_a_key_that_another_process_does_not_know(
+    steps: list[str], tick: float, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    world = _World(tmp_path_factory.mktemp("world") / "keys")
+    processes = {name: KeyWatch(world.folder, publish_seconds=3, clock=lambda: world.now) for name in ("one", "other")}
+    looked = dict.fromkeys(processes, world.now)
+    for step in steps:
+        world.now += tick
+        if step == "rotate":
+            world.rotate()
+        # Nobody is more than two seconds late; a key waits for three.
+        for name in [name for name in processes if name == step or world.now - looked[name] >= 2]:
+            processes[name].refresh()
+            looked[name] = world.now
+        one, other = processes.values()
+        for user, reader in ((one, other), (other, one)):
+            assert user.tokens.kid_in_use in reader.tokens.kids
+            assert user.sealing.kid_in_use in reader.sealing.kids
 
 
 def test_the_authority_reads_its_keys_where_they_change(world: _World, config: ConsentConfig) -> None:

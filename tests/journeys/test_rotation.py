@@ -1,10 +1,13 @@
 """Keys are replaced on a running deployment of two processes, and nobody who uses it notices."""
 
 import json
+import os
+import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Self
 
 import httpx
 import jwt
@@ -13,7 +16,7 @@ import pytest
 from sandbox.servers import run_accord
 from sandbox.world import KEYS_FOLDER
 from tests.journeys.citizen import authorize
-from tests.journeys.deployment import Deployment, deployed
+from tests.journeys.deployment import Deployment, deployed, workers_of
 from tests.tokens import Mint
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.slow]
@@ -40,7 +43,7 @@ class _Traffic:
         self.answers: Counter[str] = Counter()
         self.kids: list[str] = []
 
-    def __enter__(self) -> "_Traffic":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
@@ -96,8 +99,19 @@ def _until(holds: Callable[[], bool], *, seconds: float = 20) -> None:
         time.sleep(0.1)
 
 
+def _let_the_processes_look_at_different_moments(deployment: Deployment) -> None:
+    """Started together they read their files together, which hides what happens in between."""
+    one, other = workers_of(deployment.process)
+    time.sleep(0.5)
+    os.kill(one, signal.SIGKILL)
+    _until(lambda: len(workers_of(deployment.process)) == 2 and one not in workers_of(deployment.process))
+    assert other in workers_of(deployment.process)
+    time.sleep(3)
+
+
 def test_nothing_is_refused_while_keys_rotate_under_exchanges_and_authorisations(deployment: Deployment) -> None:
     first = deployment.keyring()
+    _let_the_processes_look_at_different_moments(deployment)
     with _Traffic(deployment) as traffic:
         _until(lambda: len(traffic.kids) >= 2)
         _rotate(deployment)
