@@ -8,6 +8,7 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
 from secrets import token_urlsafe
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import jwt
@@ -17,7 +18,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 from joserfc.jwk import ECKey
 
+from sandbox.browser import Browser
+from sandbox.portail_famille.accord import Accord
 from tests.certificates import certificate
+from tests.journeys.citizen import log_in
 from tests.journeys.deployment import Deployment, deployed
 
 pytestmark = [pytest.mark.enable_socket]
@@ -134,3 +138,27 @@ def test_a_token_bound_to_a_certificate_serves_with_it_alone(deployment: Deploym
     _refused(_ask(deployment, token, scheme="Bearer", **headers[1]), "certificate_mismatch")
     _refused(_ask(deployment, token, scheme="Bearer"), "certificate_missing")
     _refused(_ask(deployment, token, scheme="Bearer", **{"Client-Cert": ":not base64:"}), "certificate_missing")
+
+
+def test_the_scheme_of_a_token_is_read_in_any_case(deployment: Deployment) -> None:
+    bound, bearer = deployment.token(cnf={"jkt": _JKT}).decode(), deployment.token().decode()
+    for scheme in ("dpop", "DPOP", "dPoP"):
+        assert _ask(deployment, bound, _proof(deployment, bound), scheme=scheme).status_code == 200
+    for scheme in ("bearer", "BEARER"):
+        assert _ask(deployment, bearer, scheme=scheme).status_code == 200
+
+
+def test_nothing_in_the_browsers_address_changes_a_pushed_request(deployment: Deployment) -> None:
+    portal = deployment.world.sandbox.portal
+    departure = asyncio.run(Accord(portal).request_authorization())
+    unsigned = {"client_id": portal.client_id, "response_type": "code", "redirect_uri": portal.redirect_uri}
+    refused = httpx.get(f"{deployment.url}/oauth/authorize", params=unsigned, trust_env=False, timeout=10)
+    assert refused.status_code == 400
+    added = departure.url + "&state=other&redirect_uri=https%3A%2F%2Fevil.example&response_type=token"
+    with Browser() as browser:
+        screen = log_in(deployment, browser, browser.open(added), person=0)
+        back = browser.press(screen.button(action="/decision", value="agree"))
+    answer = parse_qs(urlsplit(back.url).query)
+    assert back.url.startswith(portal.redirect_uri)
+    assert answer["state"] == [departure.state]
+    assert answer["code"]
