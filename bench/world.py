@@ -169,8 +169,7 @@ def _consent_config(keyring: Keyring) -> ConsentConfig:
         issuer=ISSUER,
         audience=ISSUER,
         franceconnect=FranceConnectConfig("https://franceconnect.example.org/api/v2", "bench", secrets.token_hex()),
-        token_keys=keyring.tokens,
-        sealing_keys=keyring.sealing,
+        keys=keyring,
         session_key=keyring.session,
         pseudonym_key=keyring.pseudonym,
     )

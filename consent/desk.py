@@ -125,6 +125,10 @@ class Desk:
         """Keep the text that a citizen is about to agree to."""
         self._store.keep_notice(notice, now=self._now())
 
+    def notice_of(self, grant: Grant) -> KeptNotice | None:
+        """The exact text that a citizen agreed to."""
+        return self._store.notice(grant.notice_sha256)
+
     def record(self, grant_id: str, citizen: str) -> Mapping[str, object]:
         """The consent record of a grant of hers. Raises ``AccordError('not_found')`` for somebody else's."""
         grant = self._hers(grant_id, citizen)

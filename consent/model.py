@@ -21,6 +21,7 @@ MAX_PER_DAY = 50
 
 GrantStatus: TypeAlias = Literal["active", "suspended", "withdrawn", "expired"]
 SenderConstraint: TypeAlias = Literal["dpop", "mtls", "none"]
+About: TypeAlias = Literal["citizen", "child", "company"]
 AccessMode: TypeAlias = Literal["once", "recurring"]
 
 
@@ -121,10 +122,11 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class FieldNotice:
-    """A field as the citizen reads it."""
+    """A field as the citizen reads it, and whom it is about."""
 
     name: str
     label: Mapping[str, str]
+    about: About = "citizen"
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ def _notice(datasets: Datasets, name: str) -> DatasetNotice:
         dataset=name,
         title=manifest.title,
         holder=manifest.provider,
-        fields={path: FieldNotice(path, field.label) for path, field in manifest.fields.items()},
+        fields={path: FieldNotice(path, field.label, field.about) for path, field in manifest.fields.items()},
         legal_basis=manifest.legal_basis,
     )
 

@@ -11,12 +11,13 @@ from importlib import resources
 from typing import Any, Literal, TypeAlias, cast
 
 FieldType: TypeAlias = Literal["string", "integer"]
+About: TypeAlias = Literal["citizen", "child", "company"]
 Subject: TypeAlias = Literal["citizen", "company"]
 Labels: TypeAlias = Mapping[str, str]
 
 LANGUAGES = frozenset({"fr", "en"})
 _KEYS = frozenset({"dataset", "title", "holder", "provider", "subject", "legal_basis", "path", "scopes", "fields"})
-_FIELD_KEYS = frozenset({"type", "nullable", "fr", "en"})
+_FIELD_KEYS = frozenset({"type", "nullable", "about", "fr", "en"})
 
 
 class ManifestError(Exception):
@@ -31,6 +32,8 @@ class Field:
     type: FieldType
     nullable: bool
     label: Labels
+    about: About = "citizen"
+    """Whom it says something about: the citizen who agrees, or a child of hers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +86,12 @@ def parse_manifest(content: str, *, name: str) -> Manifest:
 def _field(path: str, row: Any, where: str) -> Field:
     if not isinstance(row, dict):
         raise ManifestError(f"{where}: a table")
-    _check_keys(row, _FIELD_KEYS, where, optional=frozenset({"nullable"}))
+    _check_keys(row, _FIELD_KEYS, where, optional=frozenset({"nullable", "about"}))
     _one_of(row["type"], ("string", "integer"), f"{where}.type")
     labels = _labels({language: row[language] for language in sorted(LANGUAGES)}, where)
-    return Field(path, row["type"], bool(row.get("nullable", False)), labels)
+    about = row.get("about", "citizen")
+    _one_of(about, ("citizen", "child", "company"), f"{where}.about")
+    return Field(path, row["type"], bool(row.get("nullable", False)), labels, about)
 
 
 def _check_keys(

@@ -22,7 +22,7 @@ PAGE = 25
 """Accesses on one page."""
 LAST_INDEX = 2**63 - 1
 
-_GrantId = Annotated[str, Path(max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
+GrantId = Annotated[str, Path(max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
 _Day = Annotated[str, Query(max_length=10)]
 _Index = Annotated[int, Path(ge=0, le=LAST_INDEX)]
 
@@ -47,16 +47,16 @@ def _add_grants(router: APIRouter, site: Site) -> None:
         return site.show(request, "grants.html", content=content)
 
     @router.get("/mes-autorisations/{grant_id}/retrait")
-    def confirm_withdrawal(request: Request, grant_id: _GrantId) -> Response:
+    def confirm_withdrawal(request: Request, grant_id: GrantId) -> Response:
         session = site.visitor(request)
-        card = site.wording(request).grant(_own_grant(site, session, grant_id))
+        card = site.wording(request).grant(own_grant(site, session, grant_id))
         if card.standing not in STANDING:
             return redirect("/mes-autorisations")
         content = {"card": card, "token": site.guard.token(session, f"withdraw {grant_id}")}
         return site.show(request, "withdrawal.html", content=content)
 
     @router.post("/mes-autorisations/{grant_id}/retrait")
-    def withdraw(request: Request, grant_id: _GrantId, jeton: Annotated[str, Form(max_length=200)]) -> Response:
+    def withdraw(request: Request, grant_id: GrantId, jeton: Annotated[str, Form(max_length=200)]) -> Response:
         session = site.visitor(request)
         site.check_form(session, f"withdraw {grant_id}", jeton)
         site.desk.withdraw(grant_id, session.citizen.pseudonym)
@@ -128,7 +128,8 @@ def _organisations(site: Site, session: Session, wording: Wording, seen: Iterabl
     return sorted(named.items(), key=lambda one: one[1].casefold())
 
 
-def _own_grant(site: Site, session: Session, grant_id: str) -> Grant:
+def own_grant(site: Site, session: Session, grant_id: str) -> Grant:
+    """A grant of hers. Raises ``AccordError('not_found')`` for any other."""
     for grant in site.desk.grants_of(session.citizen.pseudonym):
         if grant.grant_id == grant_id:
             return grant

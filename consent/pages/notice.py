@@ -16,7 +16,7 @@ from consent.pages.texts import named, say
 from consent.ports import Permit
 from openapi.problem import Language
 
-VERSION = "1"
+VERSION = "2"
 """Raised whenever the sentences of the notice change."""
 DAY = 86_400
 ASKED_LIMIT: Mapping[str, int] = {"once": 30 * DAY, "recurring": 365 * DAY}
@@ -131,8 +131,10 @@ def _what(place: int, asked: Asked, language: Language) -> Part:
     options = tuple(
         Option(f"{place}:{name}", asked.dataset.fields[name].label[language]) for name in asked.detail.fields
     )
-    lines = (asked.dataset.title[language],)
-    return Part("what", say(language, "notice.what"), lines, "fields", options)
+    lines = [asked.dataset.title[language]]
+    if any(asked.dataset.fields[name].about == "child" for name in asked.detail.fields):
+        lines.append(say(language, "notice.children"))
+    return Part("what", say(language, "notice.what"), tuple(lines), "fields", options)
 
 
 def _why(asked: tuple[Asked, ...], language: Language) -> Part:

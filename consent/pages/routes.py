@@ -15,6 +15,7 @@ from consent.errors import OAuthError
 from consent.franceconnect import FranceConnect
 from consent.outbound import check_transport
 from consent.pages.account import add_account
+from consent.pages.authorisation import add_authorisation
 from consent.pages.decision import add_decision
 from consent.pages.login import add_login
 from consent.pages.site import CALLBACK, STATIC, LoginNeeded, Site
@@ -58,6 +59,7 @@ def router(
     add_login(pages, site)
     add_decision(pages, site)
     add_account(pages, site)
+    add_authorisation(pages, site)
     add_verification(pages, site)
     return pages
 

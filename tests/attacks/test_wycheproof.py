@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from consent.authorization.client_auth import _verified as verified_assertion
 from consent.errors import OAuthError
-from consent.franceconnect import _MALFORMED, signed_payload
+from consent.franceconnect_keys import MALFORMED, signed_payload
 from consent.model import Client
 from consent.public_keys import check_fit
 from exchange.consent_token import _check_signature, _decode, _json_object, _key, _Known, _open, _parts
@@ -102,7 +102,7 @@ def _client_assertion(case: Case) -> bool:
 def _franceconnect(case: Case) -> bool:
     try:
         signed_payload(case.token.strip(), {"keys": case.keys})
-    except (AccordError, *_MALFORMED):
+    except (AccordError, *MALFORMED):
         return False
     return True
 

@@ -117,6 +117,14 @@ class FakeDesk:
             raise OAuthError("invalid_request", "unknown request_uri")
         return self.waiting
 
+    def notice_of(self, grant: Grant) -> KeptNotice | None:
+        return self.kept[-1] if self.kept else None
+
+    def record(self, grant_id: str, citizen: str) -> Mapping[str, object]:
+        if not any(one.grant_id == grant_id and one.citizen == citizen for one in self.grants):
+            raise AccordError("not_found")
+        return {"@type": "dpv:ConsentRecord", "dct:identifier": grant_id}
+
     def keep_notice(self, notice: KeptNotice) -> None:
         self.kept.append(notice)
 

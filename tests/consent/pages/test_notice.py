@@ -43,7 +43,7 @@ def test_the_notice_answers_every_question():
 def test_the_hash_is_that_of_the_canonical_text():
     shown = made()
     assert shown.sha256 == hashlib.sha256(shown.text.encode()).hexdigest()
-    assert shown.text.startswith("Accord notice 1 fr\n")
+    assert shown.text.startswith("Accord notice 2 fr\n")
 
 
 def test_the_same_request_at_the_same_moment_makes_the_same_notice():
