@@ -6,8 +6,8 @@ member it does not know is refused rather than passed over: a limit the client s
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn, TypeAlias, TypeVar, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn, TypeAlias, TypeVar, cast
 
 from consent.errors import OAuthError
 from consent.model import DETAIL_TYPE_PREFIX, MAX_PER_DAY, AccessMode, Client, Detail
@@ -43,6 +43,40 @@ def parse_details(text: str, *, client: Client, catalogue: Catalogue, now: int) 
     if len({detail.dataset for detail in details}) != len(details):
         _refuse("type", "each dataset at most once")
     return details
+
+
+def schema_of(dataset: str, fields: Iterable[str]) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a detail about one dataset, saying what :func:`parse_details` accepts.
+
+    What no schema can say (whose SIRET, which purposes, the future) is the registry's, and the clock's.
+    """
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "required": sorted(_REQUIRED),
+        "additionalProperties": False,
+        "properties": {
+            "type": {"const": DETAIL_TYPE_PREFIX + dataset},
+            "datatypes": {
+                "type": "array",
+                "items": {"enum": list(fields)},
+                "minItems": 1,
+                "maxItems": MAX_FIELDS,
+                "uniqueItems": True,
+            },
+            "purpose": {"type": "string", "pattern": _anchored(_PURPOSE)},
+            "recipient": {"type": "string", "pattern": "^[0-9]{14}$"},
+            "access": {"enum": list(_ACCESS_MODES), "default": "once"},
+            "max_per_day": {"type": "integer", "minimum": 1, "maximum": MAX_PER_DAY},
+            "expires_at": {"type": "integer", "minimum": 1, "maximum": _LATEST},
+            "retention": {"type": "string", "pattern": _anchored(_RETENTION)},
+        },
+    }
+
+
+def _anchored(pattern: re.Pattern[str]) -> str:
+    """JSON Schema searches where :meth:`re.Pattern.match` begins at the beginning."""
+    return "^" + pattern.pattern.replace(r"\Z", "$")
 
 
 def to_claims(details: Sequence[Detail]) -> list[dict[str, object]]:

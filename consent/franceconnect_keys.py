@@ -94,10 +94,6 @@ class FranceConnectKeys:
             raise invalid(check) from None
         return claims
 
-    def forget(self) -> None:
-        """Ask for everything again when it is next needed."""
-        self._discovery = self._keys = None
-
     def _registry(self, audience: str, essential: tuple[str, ...]) -> JWTClaimsRegistry:
         options: dict[str, dict[str, object]] = {name: {"essential": True} for name in essential}
         options["iss"]["value"] = self._issuer

@@ -2,12 +2,13 @@
 
 from html import escape
 from importlib import resources
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from consent.details import schema_of
 from exchange.identify import language
 from openapi.problem import AccordError, Language, Problem, problems
 from providers.registry import Dataset, Datasets
@@ -39,6 +40,9 @@ class DatasetView(BaseModel):
     subject: Literal["citizen", "company"]
     legal_basis: str
     fields: list[FieldView]
+    authorization_details_schema: Annotated[
+        dict[str, Any], Field(description="JSON Schema (2020-12) of an authorization_details object about it")
+    ]
 
 
 class Catalogue(BaseModel):
@@ -97,6 +101,7 @@ def _view(dataset: Dataset) -> DatasetView:
             FieldView(name=path, type=field.type, nullable=field.nullable, label=dict(field.label))
             for path, field in manifest.fields.items()
         ],
+        authorization_details_schema=schema_of(manifest.dataset, manifest.fields),
     )
 
 

@@ -4,11 +4,11 @@ FranceConnect validates the parameters against a closed list: one it does not do
 malformed request, like a ``state`` or ``nonce`` too short.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sandbox.franceconnect.people import CLAIMS_BY_SCOPE, Partner
+from sandbox.franceconnect.people import Partner
 
 REQUIRED = ("response_type", "client_id", "redirect_uri", "acr_values", "scope", "state", "nonce")
 OPTIONAL = ("claims", "prompt")
@@ -50,12 +50,14 @@ class Refused:
 Decision: TypeAlias = Login | Malformed | Refused
 
 
-def check_authorize(parameters: Sequence[tuple[str, str]], partners: Mapping[str, Partner]) -> Decision:
+def check_authorize(
+    parameters: Sequence[tuple[str, str]], partners: Mapping[str, Partner], known_scopes: Collection[str]
+) -> Decision:
     """Decide on the query of an authorization request."""
     given = dict(parameters)
     if fault := _form_fault(parameters, given) or _partner_fault(given, partners):
         return Malformed(fault)
-    if refusal := _refusal(given):
+    if refusal := _refusal(given, known_scopes):
         error, description = refusal
         return Refused(given["redirect_uri"], given["state"], error, description)
     return Login(
@@ -90,7 +92,7 @@ def _partner_fault(given: Mapping[str, str], partners: Mapping[str, Partner]) ->
     return None
 
 
-def _refusal(given: Mapping[str, str]) -> tuple[str, str] | None:
+def _refusal(given: Mapping[str, str], known_scopes: Collection[str]) -> tuple[str, str] | None:
     scopes = given["scope"].split()
     if given["response_type"] != "code":
         return "unsupported_response_type", "response_type must be code"
@@ -100,6 +102,6 @@ def _refusal(given: Mapping[str, str]) -> tuple[str, str] | None:
         return "invalid_request", "prompt must be login or consent"
     if "openid" not in scopes:
         return "invalid_scope", "scope must contain openid"
-    if unknown := [scope for scope in scopes if scope not in CLAIMS_BY_SCOPE]:
+    if unknown := [scope for scope in scopes if scope not in known_scopes]:
         return "invalid_scope", f"requested scope is not allowed: {unknown[0][:50]}"
     return None

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from joserfc.jwk import ECKey, RSAKey
+
 from openapi.fields import FRANCE, PivotIdentity
 
 _PIVOT = ("given_name", "given_name_array", "family_name", "birthdate", "gender", "birthplace", "birthcountry")
@@ -42,6 +44,18 @@ class Partner:
     post_logout_redirect_uris: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class DataProvider:
+    """A registered 'fournisseur de données', who may ask about the tokens of any partner."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    encryption_key: ECKey | RSAKey = field(repr=False)
+    """The public key that answers are encrypted to: P-256 for ECDH-ES, RSA for RSA-OAEP-256."""
+    scopes: tuple[str, ...] = ()
+    """The data scopes it serves: partners may ask for them, and it is told of no other."""
+
+
 def identity_claims(identity: PivotIdentity, scopes: tuple[str, ...]) -> dict[str, object]:
     """The identity's claims that ``scopes`` open, in userinfo's format.
 
@@ -51,5 +65,6 @@ def identity_claims(identity: PivotIdentity, scopes: tuple[str, ...]) -> dict[st
     claims["given_name"] = " ".join(identity.given_names)
     if identity.birthcountry != FRANCE:
         claims.setdefault("birthplace", "")
-    opened = {name for scope in scopes for name in CLAIMS_BY_SCOPE[scope]}
+    # A data provider's scope opens its data, and nothing in userinfo.
+    opened = {name for scope in scopes for name in CLAIMS_BY_SCOPE.get(scope, ())}
     return {name: value for name, value in claims.items() if name in opened}

@@ -18,7 +18,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from sandbox.franceconnect.authorize import ACR, Login
-from sandbox.franceconnect.people import CLAIMS_BY_SCOPE, Partner, Person, identity_claims
+from sandbox.franceconnect.checktoken import INACTIVE, PARAMETERS, active, encrypted
+from sandbox.franceconnect.people import CLAIMS_BY_SCOPE, DataProvider, Partner, Person, identity_claims
 from sandbox.shelf import Shelf
 
 INTERACTION_SECONDS = 1800
@@ -29,7 +30,7 @@ _ALGORITHM = "ES256"
 
 
 class TokenRefused(Exception):
-    """The token endpoint's refusal: an RFC 6749 section 5.2 error code."""
+    """The refusal of the token endpoint or of ``/checktoken``: an RFC 6749 section 5.2 error code."""
 
     def __init__(self, error: str, description: str) -> None:
         super().__init__(error)
@@ -46,6 +47,14 @@ class Authentication:
     auth_time: int
 
 
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """An access token's content, and when it was made (Unix seconds)."""
+
+    done: Authentication
+    at: int
+
+
 class Provider:
     """The stand-in's state. Owned by one event loop, which is what guards it."""
 
@@ -55,10 +64,13 @@ class Provider:
         *,
         partners: Iterable[Partner],
         people: Iterable[Person],
+        data_providers: Iterable[DataProvider] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.issuer = issuer
         self.partners: Mapping[str, Partner] = {partner.client_id: partner for partner in partners}
+        self.data_providers: Mapping[str, DataProvider] = {one.client_id: one for one in data_providers}
+        self.scopes = frozenset(CLAIMS_BY_SCOPE).union(*(one.scopes for one in self.data_providers.values()))
         self.people: Mapping[str, Person] = {person.key: person for person in people}
         self._clock = clock
         self._key = ECKey.generate_key("P-256", parameters={"use": "sig", "alg": _ALGORITHM})
@@ -66,7 +78,7 @@ class Provider:
         self._pairwise_key = secrets.token_bytes(32)
         self._interactions: Shelf[Login] = Shelf(lifetime=INTERACTION_SECONDS, clock=clock)
         self._codes: Shelf[Authentication] = Shelf(lifetime=CODE_SECONDS, clock=clock)
-        self._tokens: Shelf[Authentication] = Shelf(lifetime=TOKEN_SECONDS, clock=clock)
+        self._tokens: Shelf[Issued] = Shelf(lifetime=TOKEN_SECONDS, clock=clock)
 
     def metadata(self) -> dict[str, object]:
         """The discovery document (OpenID Connect Discovery section 3)."""
@@ -82,7 +94,7 @@ class Provider:
             "grant_types_supported": ["authorization_code"],
             "subject_types_supported": ["pairwise"],
             "acr_values_supported": [ACR],
-            "scopes_supported": sorted(CLAIMS_BY_SCOPE),
+            "scopes_supported": sorted(self.scopes),
             "claims_supported": sorted({claim for claims in CLAIMS_BY_SCOPE.values() for claim in claims}),
             "token_endpoint_auth_methods_supported": ["client_secret_post"],
             "id_token_signing_alg_values_supported": [_ALGORITHM],
@@ -128,7 +140,7 @@ class Provider:
         done = self._codes.take(form.get("code", ""))
         if done is None or done.login.partner != partner or done.login.redirect_uri != form.get("redirect_uri"):
             raise TokenRefused("invalid_grant", "grant request is invalid")
-        access_token = self._tokens.put(done)
+        access_token = self._tokens.put(Issued(done, int(self._clock())))
         return {
             "access_token": access_token,
             "token_type": "Bearer",
@@ -139,10 +151,41 @@ class Provider:
 
     def userinfo(self, access_token: str) -> str | None:
         """Return the identity as a signed JWT, or ``None`` for a dead token."""
-        done = self._tokens.get(access_token)
-        if done is None:
+        issued = self._tokens.get(access_token)
+        if issued is None:
             return None
+        done = issued.done
         return self._sign({**self._common_claims(done), **identity_claims(done.person.identity, done.login.scopes)})
+
+    def checktoken(self, form: Mapping[str, str]) -> str:
+        """Answer a data provider: an encrypted and signed introspection. Raises :class:`TokenRefused`."""
+        if form.keys() != PARAMETERS or not all(form.values()):
+            raise TokenRefused("invalid_request", "Required parameter missing or invalid.")
+        asking = self.data_providers.get(form["client_id"])
+        if asking is None or not hmac.compare_digest(asking.client_secret.encode(), form["client_secret"].encode()):
+            raise TokenRefused("invalid_client", "Client authentication failed.")
+        payload = {
+            "token_introspection": self._introspection(form["token"], asking),
+            "aud": asking.client_id,
+            "iat": int(self._clock()),
+            "iss": self.issuer,
+        }
+        return encrypted(self._sign(payload), asking)
+
+    def _introspection(self, token: str, asking: DataProvider) -> Mapping[str, object]:
+        issued = self._tokens.get(token)
+        if issued is None:
+            return INACTIVE
+        login, person = issued.done.login, issued.done.person
+        return active(
+            person.identity,
+            token=token,
+            subject=self._subject(person, asking.client_id),
+            partner=login.partner.client_id,
+            scopes=tuple(scope for scope in login.scopes if scope in asking.scopes),
+            issued_at=issued.at,
+            life=TOKEN_SECONDS,
+        )
 
     def end_session(self, parameters: Mapping[str, str]) -> str | None:
         """Return the URL after logout, or ``None`` when the hint, the URL or the state is not right."""

@@ -4,6 +4,7 @@
 ``/authorize``               checks the request, then sends the person to a login page
 ``/interaction/{name}``      the login page: the test people, one button each
 ``/token`` ``/userinfo``     the partner's side: code for tokens, token for a signed identity
+``/checktoken``              the data provider's side: whose a token is, signed and encrypted
 ``/session/end``             logout, back to the partner
 ============================ =====================================================================
 """
@@ -32,6 +33,7 @@ def router(provider: Provider) -> APIRouter:
     _add_authorize(routes, provider)
     _add_login(routes, provider)
     _add_partner_side(routes, provider)
+    _add_data_provider_side(routes, provider)
     return routes
 
 
@@ -113,8 +115,22 @@ def _add_partner_side(routes: APIRouter, provider: Provider) -> None:
         return Response(answer, media_type="application/jwt", headers=NO_STORE)
 
 
+def _add_data_provider_side(routes: APIRouter, provider: Provider) -> None:
+    @routes.post("/checktoken")
+    async def checktoken(request: Request) -> Response:
+        try:
+            fields = await read_form(request)
+            # A parameter given twice is none that FranceConnect reads.
+            answer = provider.checktoken(dict(fields) if len(dict(fields)) == len(fields) else {})
+        except BadForm as error:
+            return _token_error("invalid_request", str(error))
+        except TokenRefused as refusal:
+            return _token_error(refusal.error, refusal.description)
+        return Response(answer, media_type="application/token-introspection+jwt", headers=NO_STORE)
+
+
 def _answer_authorize(provider: Provider, parameters: list[tuple[str, str]]) -> Response:
-    decision = check_authorize(parameters, provider.partners)
+    decision = check_authorize(parameters, provider.partners, provider.scopes)
     if isinstance(decision, Malformed):
         return _error_page(provider, decision.reason)
     if isinstance(decision, Refused):

@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
-from consent.details import MAX_LENGTH, from_claims, parse_details, to_claims
+from consent.details import MAX_LENGTH, from_claims, parse_details, schema_of, to_claims
 from consent.errors import OAuthError
 from consent.model import Detail
 from tests.consent.conftest import _p256
@@ -123,3 +124,33 @@ def test_hostile_text_raises_the_declared_error_and_nothing_else(text: str) -> N
         read = parse(text)
         assert from_claims(to_claims(read)) == read
         assert all(one.recipient == TOWN and set(one.fields) <= set(FIELDS) for one in read)
+
+
+_MEMBERS = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["urn:accord:quotient_familial", "urn:accord:other", 1]),
+        "datatypes": st.lists(st.sampled_from([*FIELDS, "unknown"]), max_size=4) | st.none(),
+        "purpose": st.sampled_from(["tarification_creche", "", "x" * 65, "à"]),
+        "recipient": st.sampled_from([TOWN, "1", None]),
+    },
+    optional={
+        "access": st.sampled_from(["once", "recurring", "twice"]),
+        "max_per_day": st.integers(-1, 60),
+        "retention": st.sampled_from(["P90D", "P0D", "90"]),
+        "unknown": st.just(1),
+    },
+)
+
+
+@given(_MEMBERS)
+@settings(max_examples=300)
+def test_the_published_schema_accepts_what_the_parser_accepts_and_refuses_what_it_refuses(
+    members: dict[str, Any],
+) -> None:
+    valid = Draft202012Validator(schema_of("quotient_familial", FIELDS)).is_valid(members)
+    try:
+        parse([members])
+    except OAuthError:
+        assert not valid
+    else:
+        assert valid

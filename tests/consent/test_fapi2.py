@@ -15,9 +15,10 @@ import httpx2
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from fastapi.testclient import TestClient
 from joserfc.jwk import ECKey
 
-from consent.routes import INTROSPECTION_JWT
+from consent.routes import CERTIFICATE, INTROSPECTION_JWT
 from tests.consent.world import (
     CALLBACK,
     CITIZEN,
@@ -514,3 +515,46 @@ def test_a_merge_of_two_purposes_is_refused(fapi: Fapi) -> None:
 
 def test_the_challenge_is_of_the_verifier() -> None:
     assert challenge() != challenge("another-verifier-of-forty-three-characters-0")
+
+
+# mTLS (RFC 8705): the certificate's thumbprint is what a trusted proxy's header gave
+
+
+PRINT = "x" * 43
+
+
+@pytest.fixture
+def mtls(world: World) -> World:
+    bound = replace(world.town.client, sender_constraint="mtls", certificates=(PRINT,), jwks={})
+    world.registry.clients[bound.client_id] = bound
+    world.town = replace(world.town, client=bound)
+    return world
+
+
+def _shown(world: World, path: str, form: Mapping[str, str], *, certificate: str | None = PRINT) -> Any:
+    async def behind_a_proxy(scope: Any, receive: Any, send: Any) -> None:
+        await world.app(scope | ({CERTIFICATE: certificate} if certificate else {}), receive, send)
+
+    plain = {name: value for name, value in form.items() if not name.startswith("client_assertion")}
+    return TestClient(behind_a_proxy).post(path, data={**plain, "client_id": world.town.client.client_id})
+
+
+def test_an_application_authenticates_with_its_registered_certificate_and_its_token_is_bound_to_it(mtls: World) -> None:
+    pushed = _shown(mtls, "/oauth/par", mtls.form())
+    assert pushed.status_code == 201, pushed.text
+    code = mtls.agree(pushed.json()["request_uri"])
+    body = _shown(mtls, "/oauth/token", mtls.token_form(code)).json()
+    assert body["token_type"] == "Bearer"
+    assert claims_of(body["access_token"])["cnf"] == {"x5t#S256": PRINT}
+
+
+def test_another_certificate_or_none_is_refused_by_name(mtls: World) -> None:
+    other = _shown(mtls, "/oauth/par", mtls.form(), certificate="y" * 43)
+    refused(other, "invalid_client", "certificate", status=401)
+    refused(_shown(mtls, "/oauth/par", mtls.form(), certificate=None), "invalid_client", "client_assertion", status=401)
+
+
+def test_an_application_that_signs_but_is_bound_to_a_certificate_needs_it_for_a_token(world: World) -> None:
+    bound = replace(world.town.client, sender_constraint="mtls")
+    world.registry.clients[bound.client_id] = bound
+    refused(world.redeem(world.agree()), "invalid_request", "certificate")
