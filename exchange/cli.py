@@ -229,6 +229,33 @@ def audit_verify(
     out.print(f"The log verifies: {verdict.size} entries, root {verdict.root.hex()}.")
 
 
+@audit_app.command("verify-proof")
+def audit_verify_proof(
+    file: Annotated[Path, typer.Argument(help="A proof downloaded from 'mes accès'.", exists=True, dir_okay=False)],
+    key: Annotated[
+        str | None, typer.Option(help="The log's verifier key (C2SP vkey); default: from ACCORD_KEYS_DIR.")
+    ] = None,
+) -> None:
+    """Check one access's proof: it is in the log that the key signs, and its detail is what the entry seals.
+
+    With --key no setting is needed, and no network: nobody has to be trusted but whoever gave the key.
+    """
+    from audit.checkpoint import NoteInvalid
+    from audit.verifier import MAX_PROOF_FILE_BYTES, VerificationFailed, verify_proof_file
+
+    with file.open("rb") as opened:
+        content = opened.read(MAX_PROOF_FILE_BYTES + 1)
+    try:
+        proven = verify_proof_file(content, key or _vkey(_settings()))
+    except (VerificationFailed, NoteInvalid) as error:
+        err.print(f"The proof does not verify: {error}.", style="bold red", markup=False)
+        raise typer.Exit(1) from None
+    out.print(f"The proof verifies: entry {proven.index} of {proven.checkpoint.origin}.", markup=False)
+    for name in ("time", "recipient", "dataset", "fields", "purpose", "outcome"):
+        if name in proven.entry:
+            out.print(f"  {name}: {_told(proven.entry[name])}", markup=False)
+
+
 @app.command()
 def settings() -> None:
     """List every setting, its default and its meaning."""
@@ -254,6 +281,10 @@ def _change_grant(grant_id: str, act: Literal["suspend", "resume"]) -> None:
     finally:
         accord.close()
     out.print(f"{grant.grant_id}: {grant.status}", markup=False)
+
+
+def _told(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _vkey(settings: Settings) -> str:

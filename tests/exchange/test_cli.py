@@ -4,9 +4,18 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from audit.checkpoint import NoteSigner
+from audit.log import Log
+from audit.model import Append
+from audit.query import Queries
+from audit.store import open_store
+from exchange.bridge import LogAccesses
+from exchange.database import migrate
 
 SETTINGS = {
     "ACCORD_ISSUER": "http://localhost:8000",
@@ -107,3 +116,25 @@ def test_a_wrong_registry_is_refused_by_line_or_key(tmp_path: Path, content: str
     done = accord(tmp_path, "registry", "load", "registry.toml")
     assert done.returncode == 1
     assert named in done.stderr
+
+
+def test_a_proof_is_checked_offline_with_the_logs_key_alone(tmp_path: Path) -> None:
+    origin = "accord.example/log"
+    key = NoteSigner.generate(origin)
+    database = f"sqlite:///{tmp_path / 'accord.sqlite'}"
+    migrate(database)
+    with closing(Log.open(open_store(database), key, origin=origin)) as log:
+        skeleton = {"v": 1, "kind": "access", "time": "t", "request_id": "r", "outcome": "ok", "fields": ["a", "b"]}
+        log.append_blocking(Append(skeleton, {"citizen": "c"}))
+    proof = LogAccesses(Queries(open_store(database))).proof("c", 0)
+    assert proof is not None
+    file = tmp_path / "proof.json"
+    file.write_bytes(proof)
+    done = accord(tmp_path, "audit", "verify-proof", str(file), "--key", key.vkey, settings={})
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"The proof verifies: entry 0 of {origin}.")
+    assert "fields: a, b" in done.stdout
+    file.write_bytes(proof.replace(b"access", b"excess"))
+    changed = accord(tmp_path, "audit", "verify-proof", str(file), "--key", key.vkey, settings={})
+    assert changed.returncode == 1
+    other = NoteSigner.generate(origin).vkey
+    assert accord(tmp_path, "audit", "verify-proof", str(file), "--key", other, settings={}).returncode == 1

@@ -12,6 +12,7 @@ PAGES = {
     "home": "/",
     "consent": AUTHORIZE,
     "authorisations": "/mes-autorisations?retrait=fait",
+    "authorisation": "/mes-autorisations/grant-1",
     "withdrawal": "/mes-autorisations/grant-1/retrait",
     "accesses": "/mes-acces",
     "search with a mistake": "/mes-acces?du=2026-11-24&au=2026-11-01",

@@ -1,0 +1,132 @@
+"""Every page of a citizen in a real Chromium, by keyboard alone and with JavaScript off, in both languages."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from sandbox.app import people_of
+from tests.chromium import chromium_path
+from tests.conftest import REPOSITORY
+from tests.journeys.deployment import Deployment, deployed
+
+pytestmark = [pytest.mark.enable_socket, pytest.mark.browser, pytest.mark.timeout(240)]
+
+# UPDATE_PICTURES=1 renews those in docs/pages.
+PICTURES = REPOSITORY / "docs" / "pages"
+LOCALES = {"fr": "fr-FR", "en": "en-GB"}
+WIDTHS = {"fr": 1280, "en": 320}
+MOST_TABS = 80
+
+WORDS = {
+    "fr": {"login": "FranceConnect", "grants": "Mes autorisations", "accesses": "Mes accès", "more": "Voir le détail"},
+    "en": {
+        "login": "FranceConnect",
+        "grants": "My authorisations",
+        "accesses": "My accesses",
+        "more": "See the details",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with deployed(tmp_path_factory.mktemp("world")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+class _Citizen:
+    """At the keyboard: Tab until it is reached, then Enter. She has no mouse."""
+
+    def __init__(self, page: Page, language: str, folder: Path) -> None:
+        self.page = page
+        self.language = language
+        self._folder = folder
+        self._shown = 0
+
+    def press(self, wanted: Locator) -> None:
+        """Reach one element by Tab and press Enter on it."""
+        target = wanted.first
+        expect(target).to_be_visible()
+        for _ in range(MOST_TABS):
+            self.page.keyboard.press("Tab")
+            if self.page.locator(":focus").count() and self._is_focused(target):
+                break
+        else:
+            pytest.fail(f"not reached by keyboard: {target}")
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_load_state()
+
+    def see(self, name: str) -> None:
+        """Every page says its language, fits its window and has one heading; its picture is kept."""
+        assert self.page.locator("html").get_attribute("lang") == self.language
+        assert self.page.locator("h1").count() == 1
+        self._shown += 1
+        folder = PICTURES if os.environ.get("UPDATE_PICTURES") else self._folder
+        folder.mkdir(exist_ok=True)
+        self.page.screenshot(path=folder / f"{self._shown:02d}-{name}-{self.language}.png", full_page=True)
+
+    def _is_focused(self, target: Locator) -> bool:
+        # Without JavaScript in the page, Chromium's own selector says what has the focus.
+        focused, wanted = self.page.locator(":focus").first.bounding_box(), target.bounding_box()
+        return focused == wanted
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_citizen_without_mouse_and_without_javascript_does_everything(
+    deployment: Deployment, browser: Browser, tmp_path: Path, language: str
+) -> None:
+    context = browser.new_context(
+        locale=LOCALES[language],
+        viewport={"width": WIDTHS[language], "height": 800},
+        java_script_enabled=False,
+    )
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    citizen, words = _Citizen(page, language, tmp_path), WORDS[language]
+    person = people_of(deployment.world.sandbox.families)[1 if language == "fr" else 2]
+
+    page.goto(deployment.url + "/")
+    citizen.see("home")
+    page.goto(deployment.world.sandbox_url + "/")
+    citizen.press(page.get_by_role("button", name="Utiliser mon quotient familial"))
+    if page.url.startswith(deployment.url):
+        citizen.press(page.get_by_role("button", name="FranceConnect"))
+    citizen.press(page.locator(f'button[name="person"][value="{person.key}"]'))
+    expect(page).to_have_url(re.compile(re.escape(deployment.url) + "/oauth/authorize"))
+    citizen.see("consent")
+    citizen.press(page.locator('button[value="agree"]'))
+    expect(page.locator("#quotient-familial")).to_be_visible()
+
+    page.goto(deployment.url + "/mes-autorisations")
+    citizen.see("authorisations")
+    citizen.press(page.get_by_role("link", name=words["more"]))
+    citizen.see("authorisation")
+    with page.expect_download() as receipt:
+        citizen.press(page.locator('a[href$="/recu.json"]'))
+    assert receipt.value.suggested_filename.endswith(".json")
+    citizen.press(page.get_by_role("link", name=words["accesses"]))
+    citizen.see("accesses")
+    with page.expect_download() as proof:
+        citizen.press(page.locator('a[href$="/preuve"]'))
+    assert proof.value.suggested_filename.startswith("accord-preuve")
+    citizen.press(page.locator('a[href="/verifier"]'))
+    citizen.see("verification")
+    page.goto(deployment.url + "/mes-autorisations")
+    citizen.press(page.locator('main a[href$="/retrait"]'))
+    citizen.see("withdrawal")
+    citizen.press(page.locator('form[action$="/retrait"] button'))
+    citizen.see("withdrawn")
+    citizen.press(page.locator('form[action="/deconnexion"] button'))
+    context.close()
