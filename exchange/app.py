@@ -106,6 +106,7 @@ class Accord:
         """Let go of threads and connections."""
         for thread in self.threads:
             thread.close()
+        self.franceconnect.close()
         self.log.close()
         self.engine.dispose()
 
@@ -150,6 +151,7 @@ class Accord:
         app.include_router(oauth_routes.router(config, desk=desk, datasets=self.datasets.ids()))
         authorize = oauth_routes.authorizer(config, desk)
         app.include_router(event_routes.router(config, authorize=authorize, outbox=outbox, clock=clock))
+        self.franceconnect = page_routes.relying_party(config, clock=clock)
         app.include_router(
             page_routes.router(
                 config,
@@ -158,6 +160,7 @@ class Accord:
                 registry=registry,
                 accesses=accesses,
                 log_key=keyring.log.vkey,
+                franceconnect=self.franceconnect,
                 clock=clock,
             )
         )

@@ -33,6 +33,7 @@ def router(
     registry: Registry,
     accesses: Accesses,
     log_key: str,
+    franceconnect: FranceConnect,
     clock: Callable[[], float],
 ) -> APIRouter:
     """Every page of citizens; ``log_key`` is the log's public key (C2SP vkey).
@@ -49,7 +50,7 @@ def router(
         accesses=accesses,
         log_key=log_key,
         clock=clock,
-        franceconnect=FranceConnect(config.franceconnect, redirect_uri=config.issuer + CALLBACK, clock=clock),
+        franceconnect=franceconnect,
         sessions=Sessions(config.session_key, secure=secure, clock=clock),
         guard=FormGuard(config.session_key),
         tickets=Seal(config.session_key, "ticket", clock=clock),
@@ -62,6 +63,11 @@ def router(
     add_authorisation(pages, site)
     add_verification(pages, site)
     return pages
+
+
+def relying_party(config: ConsentConfig, *, clock: Callable[[], float]) -> FranceConnect:
+    """Accord at FranceConnect, which sends citizens back to a page of ours; close it in the end."""
+    return FranceConnect(config.franceconnect, redirect_uri=config.issuer + CALLBACK, clock=clock)
 
 
 def _add_home(pages: APIRouter, site: Site) -> None:

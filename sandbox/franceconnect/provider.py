@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
@@ -170,7 +170,10 @@ class Provider:
             "iat": int(self._clock()),
             "iss": self.issuer,
         }
-        return encrypted(self._sign(payload), asking)
+        # Unlike its other tokens' headers, this one's has no 'typ'.
+        header = {"alg": _ALGORITHM, "kid": self._kid}
+        signed = jws.serialize_compact(header, json.dumps(payload), self._key, algorithms=[_ALGORITHM])
+        return encrypted(signed, asking)
 
     def _introspection(self, token: str, asking: DataProvider) -> Mapping[str, object]:
         issued = self._tokens.get(token)

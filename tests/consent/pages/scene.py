@@ -14,7 +14,7 @@ from consent.desk import PendingAuthorization
 from consent.errors import OAuthError
 from consent.keys import FixedKeys, SealingKeys, SigningKey, TokenKeys
 from consent.model import Citizen, Client, DatasetNotice, Detail, FieldNotice, Grant
-from consent.pages.routes import router
+from consent.pages.routes import relying_party, router
 from consent.ports import AccessPage, AccessView, Permit, Refusal
 from consent.records import KeptNotice
 from consent.session import Sessions
@@ -204,6 +204,7 @@ class Scene:
             catalogue=FakeCatalogue(),
             registry=FakeRegistry(),
             accesses=self.accesses,
+            franceconnect=relying_party(self.config, clock=self.clock),
             log_key=LOG.vkey,
             clock=self.clock,
         )
