@@ -4,8 +4,13 @@ from ipaddress import ip_network
 
 import pytest
 
+from consent.dpop import Nonces
+from consent.model import Client, SenderConstraint
 from exchange.asgi import Scope
-from exchange.recipient import MAX_CERTIFICATE, Proxies
+from exchange.model import Asked, ConsentToken
+from exchange.recipient import MAX_CERTIFICATE, Proxies, Recipient
+from openapi.fields import CogCode, PivotIdentity, Siret
+from openapi.problem import AccordError
 
 _DER = b"a certificate"
 _HEADER = b":" + b64encode(_DER) + b":"
@@ -35,3 +40,27 @@ def test_a_header_of_another_form_is_no_certificate(value: bytes) -> None:
 
 def test_two_headers_are_no_certificate() -> None:
     assert _TRUSTING.certificate(_scope(_HEADER, _HEADER)) is None
+
+
+def _token(**bound: str) -> ConsentToken:
+    pivot = PivotIdentity(family_name="X", gender="female", birthcountry=CogCode("99100"))
+    return ConsentToken("c", "g", "eidas1", 0, {}, "p", pivot, **bound)
+
+
+def _client(constraint: SenderConstraint) -> Client:
+    return Client("c", "c", Siret("35600000000048"), "o", (), {}, constraint)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "slug"), [("dpop", "token_not_bound"), ("mtls", "token_not_bound"), ("none", None)]
+)
+def test_a_bearer_token_serves_only_an_application_whose_registration_says_so(
+    constraint: SenderConstraint, slug: str | None
+) -> None:
+    recipient = Recipient("https://accord.example", proxies=Proxies(), nonces=Nonces(b"k" * 32, required=False))
+    scope, asked = {"client": None, "headers": [], "method": "GET", "path": "/"}, Asked("r", token=b"t")
+    if slug is None:
+        assert recipient.check(scope, asked, _token(), client=_client(constraint), now=0) is None
+        return
+    with pytest.raises(AccordError, match=slug):
+        recipient.check(scope, asked, _token(), client=_client(constraint), now=0)

@@ -20,8 +20,9 @@ from joserfc.jwk import ECKey
 
 from sandbox.browser import Browser
 from sandbox.portail_famille.accord import Accord
+from sandbox.servers import run_accord
 from tests.certificates import certificate
-from tests.journeys.citizen import log_in
+from tests.journeys.citizen import authorize, log_in
 from tests.journeys.deployment import Deployment, deployed
 
 pytestmark = [pytest.mark.enable_socket]
@@ -162,3 +163,20 @@ def test_nothing_in_the_browsers_address_changes_a_pushed_request(deployment: De
     assert back.url.startswith(portal.redirect_uri)
     assert answer["state"] == [departure.state]
     assert answer["code"]
+
+
+def test_an_operator_suspends_an_authorisation_on_every_process_and_resumes_it(deployment: Deployment) -> None:
+    token = authorize(deployment, person=1)
+    grant_id = jwt.decode(token, options={"verify_signature": False})["grant_id"]
+    assert _ask(deployment, token, scheme="Bearer").status_code == 200
+    run_accord(["grants", "suspend", grant_id], folder=deployment.world.folder)
+    # A process knows within its feed's interval.
+    time.sleep(1.5)
+    answers = _many(deployment, token, 12)
+    assert set(_slugs(answers)) == {"grant_suspended"}
+    assert len(_slugs(answers)) == 12
+    run_accord(["grants", "resume", grant_id], folder=deployment.world.folder)
+    time.sleep(1.5)
+    assert _ask(deployment, token, scheme="Bearer").status_code == 200
+    kinds = [json.loads(entry)["kind"] for entry in deployment.entries()]
+    assert kinds.count("grant.suspended") == kinds.count("grant.resumed") == 1
