@@ -144,7 +144,8 @@ def _check_fresh(issued_at: object, now: float) -> None:
 
 def _check_same(jti: object, token: str) -> None:
     """FranceConnect's ``jti`` is the token itself: an answer to another question would speak of another person."""
-    if not isinstance(jti, str) or not hmac.compare_digest(jti.encode(), token.encode()):
+    # JSON can carry half a character, which cannot be encoded; no token has the '?' that takes its place.
+    if not isinstance(jti, str) or not hmac.compare_digest(jti.encode(errors="replace"), token.encode()):
         raise invalid("jti")
 
 
@@ -171,7 +172,7 @@ def _client_id(audience: object) -> str:
 
 
 def _scopes(scope: object) -> tuple[str, ...]:
-    if not isinstance(scope, str):
+    if not isinstance(scope, str) or not scope.isascii():
         raise invalid("scope")
     return tuple(scope.split())
 

@@ -83,7 +83,7 @@ class FranceConnect:
         client = self._client()
         id_token = self._fetch_id_token(client, code)
         claims = self._verified(id_token, check="id_token", essential=("iss", "sub", "aud", "exp", "iat", "nonce"))
-        if not hmac.compare_digest(str(claims["nonce"]).encode(), nonce.encode()):
+        if not hmac.compare_digest(str(claims["nonce"]).encode(errors="replace"), nonce.encode()):
             raise invalid("nonce")
         acr = claims.get("acr")
         if not isinstance(acr, str) or acr not in ACCEPTED_ACR:

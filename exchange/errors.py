@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from exchange.asgi import Header, Reply
 from exchange.identify import language
@@ -71,7 +72,18 @@ def install(app: FastAPI, problems: ProblemWriter) -> None:
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 405:  # noqa: PLR2004  # what the router raises for a method it does not serve
+            return respond(request, AccordError("method_not_allowed", allowed=_allowed(app, request)))
         return respond(request, _from_http(error))
+
+
+def _allowed(app: FastAPI, request: Request) -> str:
+    """Every method that the path serves: the router names those of its first route alone."""
+    methods: set[str] = set()
+    for route in app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return ", ".join(sorted(methods)) or "GET"
 
 
 def _first_fault(error: RequestValidationError) -> AccordError:
@@ -84,8 +96,6 @@ def _first_fault(error: RequestValidationError) -> AccordError:
 
 
 def _from_http(error: HTTPException) -> AccordError:
-    if error.status_code == 405:  # noqa: PLR2004  # what the router raises for a method it does not serve
-        return AccordError("method_not_allowed", allowed=(error.headers or {}).get("Allow", "GET"))
     if error.status_code == 404:  # noqa: PLR2004  # what the router raises for a path it does not know
         return AccordError("not_found")
     return AccordError("request_malformed", field="request", expected="a well-formed HTTP request")

@@ -7,6 +7,8 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
 
 from consent.checktoken import TokenChecker
@@ -254,6 +256,11 @@ def test_a_broken_or_a_huge_answer_is_one_of_two_problems(checker, server, statu
     assert refusal(checker) == expected
 
 
+def test_an_answer_longer_than_any_of_franceconnects_is_not_decrypted(checker, server, usual):
+    serve(server, replace(usual, claims={"padding": "A" * 9_000}).encrypted())
+    assert refusal(checker) == "franceconnect_answer_invalid encryption"
+
+
 def test_a_slow_franceconnect_is_not_waited_for(server, keys):
     server.answers["/checktoken"] = slowly(0.6)
     config = FranceConnectConfig(server.issuer, CLIENT_ID, CLIENT_SECRET)
@@ -275,15 +282,22 @@ def test_neither_the_identity_nor_the_token_nor_the_secret_shows_or_is_logged(ch
     assert [word for word in (*PERSONAL, TOKEN, CLIENT_SECRET) if word in shown] == []
 
 
+def short_rsa() -> RSAKey:
+    # joserfc rightly warns of it.
+    with pytest.warns(SecurityWarning):
+        return RSAKey.import_key(rsa.generate_private_key(65_537, 1024))  # noqa: S505  # to be refused
+
+
 @pytest.mark.parametrize(
     "unfit",
     [
         lambda keys: [],
         lambda keys: [ECKey.import_key(keys.ec.as_dict(private=False))],
         lambda keys: [keys.ec, ECKey.generate_key("P-384")],
+        lambda keys: [keys.rsa, short_rsa()],
         lambda keys: [OctKey.generate_key(256)],
     ],
-    ids=["none", "public", "another curve", "symmetric"],
+    ids=["none", "public", "another curve", "short RSA", "symmetric"],
 )
 def test_keys_that_cannot_serve_are_refused_at_the_start(keys, unfit):
     config = FranceConnectConfig("https://fc.example/api/v2", CLIENT_ID, CLIENT_SECRET)

@@ -114,6 +114,12 @@ def test_a_signature_that_is_only_claimed_is_refused(server, checker, keys, head
     assert outcome(lambda: checker.check(TOKEN)) == REFUSED
 
 
+@pytest.mark.parametrize("name", ["jti", "acr", "aud", "scope", "family_name", "birthdate"])
+def test_half_a_character_which_json_can_carry_is_refused(keys, name):
+    payload = Answer("https://fc.example", keys.ec, keys.ec, told={name: "\ud800"}).payload()
+    assert outcome(lambda: introspected(payload, token=TOKEN, now=NOW)) in {REFUSED, "identity_incomplete"}
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     claims=st.dictionaries(st.sampled_from(["iat", "token_introspection"]), JSON, max_size=1),

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from joserfc import jws
 from joserfc.jwk import OctKey, RSAKey
 
 from consent import outbound
@@ -131,6 +132,14 @@ def test_a_token_with_a_wrong_claim_logs_nobody_in(party, server, token, change)
 
 def test_the_nonce_of_another_login_logs_nobody_in(party, server):
     assert refused(party, server, nonce="another-nonce-of-22-chars") == "franceconnect_answer_invalid nonce"
+
+
+def test_a_nonce_of_half_a_character_logs_nobody_in(party, server):
+    claims = {"iss": server.issuer, "aud": CLIENT_ID, "sub": "f", "iat": NOW, "exp": NOW + 60, "nonce": "\ud800"}
+    token = jws.serialize_compact({"alg": "ES256", "kid": "fc-1"}, json.dumps(claims), server.key)
+    body = json.dumps({"access_token": "at", "token_type": "Bearer", "id_token": token}).encode()
+    server.answers["/token"] = lambda: (200, "application/json", body)
+    assert refused(party, server) == "franceconnect_answer_invalid nonce"
 
 
 def test_an_assurance_below_eidas1_logs_nobody_in(party, server):
