@@ -50,10 +50,10 @@ class StatusTokens:
         self._lock = threading.Lock()
 
     def token(self, number: int, *, at: int | None = None) -> str:
-        """The token of a list. Raises ``AccordError``: ``status_list_unknown``, or ``request_malformed`` for ``at``."""
+        """The token of a list. Raises ``AccordError('status_list_unknown')``, for a moment to come too."""
         now = int(self._clock())
         if at is not None and at > now:
-            raise AccordError("request_malformed", field="time", expected="a moment that is past")
+            raise AccordError("status_list_unknown")
         with self._lock:
             made = self._made.get(number) if at is None else None
             if made is None or now - made.at >= TTL:
@@ -81,7 +81,7 @@ def router(tokens: StatusTokens) -> APIRouter:
         response_class=Response,
         responses={
             200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}, "description": "a signed list"},
-            404: {"description": "no such list, or not yet at that moment"},
+            404: {"description": "no such list, not yet at that moment, or a moment to come"},
             406: {"description": "only application/statuslist+jwt is offered"},
         },
     )

@@ -18,6 +18,7 @@ from exchange.recipient import DPOP_CHALLENGE
 from openapi.problem import MEDIA_TYPE, AccordError, Language, problem
 
 _INVALID_TOKEN = "invalid_token"  # noqa: S105  # an error code of RFC 6750
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,60}\Z")
 
 
@@ -79,11 +80,12 @@ def install(app: FastAPI, problems: ProblemWriter) -> None:
 
 def _allowed(app: FastAPI, request: Request) -> str:
     """Every method that the path serves: the router names those of its first route alone."""
-    methods: set[str] = set()
-    for route in app.routes:
-        if route.matches(request.scope)[0] is not Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
-    return ", ".join(sorted(methods)) or "GET"
+    served = [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in app.routes)
+    ]
+    return ", ".join(served) or "GET"
 
 
 def _first_fault(error: RequestValidationError) -> AccordError:

@@ -137,7 +137,7 @@ def test_a_past_moment_is_told_as_it_was(world: World, http: TestClient) -> None
     world.later(100)
     told = [_status(http, grant.status_index, time=NOW + at) for at in (50, 150, 250)]
     assert told == [VALID, SUSPENDED, WITHDRAWN]
-    assert http.get("/status/0", params={"time": NOW + 10_000}).status_code == 400
+    assert http.get("/status/0", params={"time": NOW + 10_000}).status_code == 404
 
 
 def test_a_list_is_made_once_a_minute(world: World, http: TestClient) -> None:
