@@ -4,6 +4,7 @@ An index never written is valid: the index comes from a signed token, and withdr
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from consent.model import GrantStatus
 
@@ -77,12 +78,19 @@ def uri_of(issuer: str, index: int) -> tuple[str, int]:
 
 def index_of(issuer: str, uri: str, idx: int) -> int:
     """The inverse of :func:`uri_of`. Raises ``ValueError`` for a list that is not ours, or no index of it."""
+    if not 0 <= idx < LIST_SIZE:
+        raise ValueError("idx: not in a status list")
+    return _number_of(issuer, uri) * LIST_SIZE + idx
+
+
+@lru_cache(maxsize=LISTS)
+def _number_of(issuer: str, uri: str) -> int:
     number = uri.removeprefix(issuer + PATH)
     if len(number) > 2 or not number.isascii() or not number.isdigit() or str(int(number)) != number:  # noqa: PLR2004  # LISTS has two digits
         raise ValueError("uri: not a status list of this deployment")
-    if int(number) >= LISTS or not 0 <= idx < LIST_SIZE:
-        raise ValueError("idx: not in a status list")
-    return int(number) * LIST_SIZE + idx
+    if int(number) >= LISTS:
+        raise ValueError("uri: no such status list")
+    return int(number)
 
 
 def _place(index: int) -> tuple[int, int]:

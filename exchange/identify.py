@@ -3,7 +3,7 @@
 Only names that the catalogue knows are kept, so that nothing a caller typed reaches the log or an answer.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import parse_qsl
 
 from exchange.asgi import Header, Scope
@@ -26,14 +26,15 @@ def identify(scope: Scope, request_id: str, datasets: Datasets) -> Asked:
     if dataset is None:
         return Asked(request_id, fault=Refusal("dataset_unknown", {}))
     name = dataset.manifest.dataset
-    token = _token(scope["headers"])
+    authorizations, proofs = _credentials(scope["headers"])
+    token = _token(authorizations)
     if isinstance(token, Refusal):
         return Asked(request_id, name, fault=token)
     fields = _fields(scope["query_string"], dataset)
     scheme, text = token
     if isinstance(fields, Refusal):
         return Asked(request_id, name, token=text, fault=fields)
-    return Asked(request_id, name, fields, text, scheme == _DPOP, _proofs(scope["headers"]))
+    return Asked(request_id, name, fields, text, scheme == _DPOP, proofs)
 
 
 def language(headers: Iterable[Header]) -> Language:
@@ -44,9 +45,19 @@ def language(headers: Iterable[Header]) -> Language:
     return "en"
 
 
-def _token(headers: Iterable[Header]) -> tuple[bytes, bytes] | Refusal:
+def _credentials(headers: Iterable[Header]) -> tuple[list[bytes], tuple[str, ...]]:
+    """Every ``Authorization`` and every ``DPoP`` header, in one pass."""
+    authorizations, proofs = [], []
+    for name, value in headers:
+        if name == b"authorization":
+            authorizations.append(value)
+        elif name == b"dpop":
+            proofs.append(value.decode("latin-1"))
+    return authorizations, tuple(proofs)
+
+
+def _token(values: Sequence[bytes]) -> tuple[bytes, bytes] | Refusal:
     """Scheme, in lower case, and token."""
-    values = [value for name, value in headers if name == b"authorization"]
     if not values:
         return Refusal("token_missing", {})
     scheme, _, token = values[0].partition(b" ")
@@ -54,10 +65,6 @@ def _token(headers: Iterable[Header]) -> tuple[bytes, bytes] | Refusal:
     if len(values) > 1 or scheme not in _SCHEMES or not token or len(token) > MAX_TOKEN_BYTES:
         return Refusal("token_malformed", {})
     return scheme, token
-
-
-def _proofs(headers: Iterable[Header]) -> tuple[str, ...]:
-    return tuple(value.decode("latin-1") for name, value in headers if name == b"dpop")
 
 
 def _fields(query: bytes, dataset: Dataset) -> tuple[str, ...] | Refusal:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from audit.model import Append, DetailValue, EntryValue
+from consent.model import Detail
 from consent.ports import ConsentEvent
 from exchange.model import Asked, ConsentToken, Permit
 from openapi.problem import AccordError
@@ -35,8 +36,7 @@ def access(
     """
     detail, grant = permit.detail, f"grant:{token.grant_id}"
     once = f"once:{token.grant_id}:{detail.dataset}"
-    day = f"day:{token.grant_id}:{detail.dataset}:{rfc3339(now)[:10]}"
-    slots = tuple(f"{day}:{slot}" for slot in range(detail.max_per_day or 0))
+    slots = () if detail.max_per_day is None else _slots(token.grant_id, detail, now)
     outcomes = {grant: "grant_withdrawn", once: "grant_used_up"}
     if proof is not None:
         outcomes[proof] = "dpop_proof_replayed"
@@ -135,6 +135,12 @@ def keys_rotated(
 def rfc3339(now: float) -> str:
     """UTC with milliseconds (RFC 3339)."""
     return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def _slots(grant_id: str, detail: Detail, now: float) -> tuple[str, ...]:
+    """One key for each use that a day (UTC) allows."""
+    day = f"day:{grant_id}:{detail.dataset}:{rfc3339(now)[:10]}"
+    return tuple(f"{day}:{slot}" for slot in range(detail.max_per_day or 0))
 
 
 def _about(token: ConsentToken, now: float, began: float) -> dict[str, DetailValue]:

@@ -23,8 +23,7 @@ def decide(asked: Asked, token: ConsentToken, registry: Registry, *, now: int) -
         return _refuse("habilitation_missing")
     if detail.expires_at is not None and detail.expires_at <= now:
         return _refuse("grant_expired")
-    beyond = [field for field in asked.fields if field not in detail.fields]
-    if beyond:
+    if asked.fields and (beyond := [field for field in asked.fields if field not in detail.fields]):
         return _refuse("field_not_consented", fields=tuple(sorted(beyond)))
     habilitation = habilitation_for(registry, token.client_id, detail, now=now)
     if isinstance(habilitation, Refusal):
@@ -38,14 +37,12 @@ def decide(asked: Asked, token: ConsentToken, registry: Registry, *, now: int) -
 
 def habilitation_for(registry: Registry, client_id: str, detail: Detail, *, now: int) -> Habilitation | Refusal:
     """The habilitation in force that covers the recipient, application, dataset and purpose."""
-    candidates = [
-        one
-        for one in registry.habilitations.get((detail.recipient, detail.dataset), ())
-        if detail.purpose in one.purposes and (not one.clients or client_id in one.clients)
-    ]
-    in_force = [one for one in candidates if one.valid_from <= now < one.valid_until]
-    if in_force:
-        return in_force[0]
+    candidates = []
+    for one in registry.habilitations.get((detail.recipient, detail.dataset), ()):
+        if detail.purpose in one.purposes and (not one.clients or client_id in one.clients):
+            if one.valid_from <= now < one.valid_until:
+                return one
+            candidates.append(one)
     return _why_not(candidates, now)
 
 
