@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from audit.blocks import Item, OpenBlock
 from audit.checkpoint import Checkpoint, NoteSigner
 from audit.entry import SALT_BYTES, detail_bytes, leaf_of
 from audit.merkle import Growth, leaf_hash, root_of
@@ -46,6 +47,7 @@ def prepare(
     *,
     head: Head,
     edge: Edge,
+    block: OpenBlock,
     known: KnownKeys,
     signer: NoteSigner,
     salts: bytes,
@@ -53,7 +55,7 @@ def prepare(
     """Give each append its index and its place in the tree.
 
     ``known`` grows by what the batch itself spends and closes: within a batch too, the first comes first. ``salts``
-    holds ``SALT_BYTES`` for each append. ``edge`` is advanced: it is lost with a commit that fails.
+    holds ``SALT_BYTES`` for each append. ``edge`` and ``block`` are advanced: they are lost with a commit that fails.
     """
     rows = _Rows(head.size)
     outcomes = [
@@ -64,7 +66,22 @@ def prepare(
     grown = Head(growth.size, b"".join(frontier), root_of(frontier))
     note = signer.sign(Checkpoint(signer.name, grown.size, grown.root))
     tiles = edge.extend(rows.leaves, growth.node)
-    batch = Batch(grown, note, rows.entries, rows.details, tiles, rows.spent, rows.closed)
+    full = block.extend(rows.items)
+    batch = Batch(
+        grown,
+        note,
+        rows.entries,
+        rows.details,
+        tiles,
+        rows.spent,
+        rows.closed,
+        full.blocks,
+        full.postings,
+        full.terms,
+        full.lookups,
+        rows.erased,
+        [row for append in appends for row in append.forgets],
+    )
     proofs = write_proofs(head.size, *growth.paths(), note)
     receipts = [
         Receipt(index, refused, leaf, proof)
@@ -81,6 +98,8 @@ class _Rows:
         self.details: list[Row] = []
         self.spent: list[Row] = []
         self.closed: list[Row] = []
+        self.erased: list[Row] = []
+        self.items: list[Item] = []
 
     def add(self, append: Append, known: KnownKeys, salt: bytes) -> str | None:
         """Append one; ``None`` or why it was written as a refusal."""
@@ -93,12 +112,15 @@ class _Rows:
             known.closed.update(append.closes)
             self.spent += [(key, index) for key in spends]
             self.closed += [(key, index) for key in append.closes]
+            self.erased += [(erased, index) for erased in append.erases]
         # The entry says which keys it spent: whoever replays the log checks them.
         detail = detail_bytes({**append.detail, "spent": " ".join(spends)} if spends else append.detail)
-        leaf = leaf_of(_skeleton(append.skeleton, refused), salt=salt, detail=detail)
+        skeleton = _skeleton(append.skeleton, refused)
+        leaf = leaf_of(skeleton, salt=salt, detail=detail)
+        self.items.append((skeleton, append.detail))
         self.leaves.append(leaf_hash(leaf))
         self.entries.append((index, leaf))
-        self.details.append((index, salt, detail, append.detail.get("citizen")))
+        self.details.append((index, salt, detail))
         self._next += 1
         return refused
 

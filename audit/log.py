@@ -21,12 +21,13 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Self, TypeAlias
 
+from audit.blocks import OpenBlock
 from audit.checkpoint import NoteInvalid, NoteSigner
 from audit.commit import KnownKeys, check_head, prepare
 from audit.entry import SALT_BYTES
 from audit.model import Append, LogBroken, LogError, LogUnavailable, Receipt
 from audit.store import Session, Store, StoreError
-from audit.tiles import Edge, read_edge
+from audit.tiles import Edge, read_edge, read_open_block
 
 ENOUGH = 64
 """Appends waiting that make a batch worth its commit."""
@@ -64,6 +65,7 @@ class Log:
         self._closed = False
         self._session: Session | None = None
         self._edge: Edge | None = None
+        self._block: OpenBlock | None = None
         self._thread = threading.Thread(target=self._run, name="audit-log", daemon=True)
 
     @classmethod
@@ -203,14 +205,23 @@ class Log:
             if self._edge is None or self._edge.size != head.size:
                 # Another process committed since, or this one has just begun.
                 self._edge = read_edge(session, head.size)
-            known = _known(session, appends)
-            salts = os.urandom(SALT_BYTES * len(appends))
-            commit = prepare(appends, head=head, edge=self._edge, known=known, signer=self._key, salts=salts)
+                self._block = None
+            if self._block is None:
+                self._block = read_open_block(session, head.size)
+            commit = prepare(
+                appends,
+                head=head,
+                edge=self._edge,
+                block=self._block,
+                known=_known(session, appends),
+                signer=self._key,
+                salts=os.urandom(SALT_BYTES * len(appends)),
+            )
             session.write(commit.batch)
         return list(commit.receipts)
 
     def _forget(self) -> None:
-        self._edge = None
+        self._edge = self._block = None
         if self._session is not None:
             session, self._session = self._session, None
             session.close()

@@ -29,6 +29,8 @@ class Append:
     ``closes``: keys that this entry closes for good.
     ``one_of``: one-time keys of which the first that is left is spent; when none is, the entry is a refusal like one
     of a spent key.
+    ``erases``: indexes of entries whose details go with this entry, which says so; ``forgets``: the rows of their
+    lookups (segment, key, index), which go too.
     ``outcomes``: by key, what the entry's outcome says instead when that key stood in the way (for ``one_of``: its
     first).
     """
@@ -40,6 +42,8 @@ class Append:
     closes: tuple[str, ...] = ()
     one_of: tuple[str, ...] = ()
     outcomes: Mapping[str, str] = field(default_factory=dict)
+    erases: tuple[int, ...] = ()
+    forgets: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

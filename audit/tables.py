@@ -22,14 +22,13 @@ class EntryRow(Base, table=True):
 
 
 class DetailRow(Base, table=True):
-    """The sealed part of an entry and its salt. ``citizen`` repeats the pseudonym, to be found by."""
+    """The sealed part of an entry and its salt; erased at the end of its retention."""
 
     __tablename__ = "log_details"
 
     index: int = Field(sa_column=Column(_Index, primary_key=True, autoincrement=False))
     salt: bytes = Field(sa_type=LargeBinary)
     detail: bytes = Field(sa_type=LargeBinary)
-    citizen: str | None = None
 
 
 class TileRow(Base, table=True):
@@ -68,6 +67,64 @@ class ClosedRow(Base, table=True):
 
     key: str = Field(primary_key=True)
     index: int = Field(sa_type=_Index)
+
+
+class ErasedRow(Base, table=True):
+    """A detail that a retention run erased, and the entry that says so. Without its row no detail can be deleted."""
+
+    __tablename__ = "log_erased"
+
+    index: int = Field(sa_column=Column(_Index, primary_key=True, autoincrement=False))
+    by: int = Field(sa_type=_Index)
+
+
+class BlockRow(Base, table=True):
+    """A full block of 256 entries and when they were made (:mod:`audit.blocks`)."""
+
+    __tablename__ = "log_blocks"
+
+    block: int = Field(sa_column=Column(_Index, primary_key=True, autoincrement=False))
+    first_time: int = Field(sa_type=_Index)
+    last_time: int = Field(sa_type=_Index)
+
+
+class PostingRow(Base, table=True):
+    """Which entries of a block hold a term."""
+
+    __tablename__ = "log_postings"
+
+    term: str = Field(primary_key=True)
+    block: int = Field(sa_column=Column(_Index, primary_key=True, autoincrement=False))
+    entries: bytes = Field(sa_type=LargeBinary)
+
+
+class TermRow(Base, table=True):
+    """A term and the first block that holds it."""
+
+    __tablename__ = "log_terms"
+
+    term: str = Field(primary_key=True)
+    block: int = Field(sa_type=_Index)
+
+
+class LookupRow(Base, table=True):
+    """From the hash of a rare value to its entry; ordered by segment first."""
+
+    __tablename__ = "log_lookups"
+
+    segment: int = Field(primary_key=True)
+    key: int = Field(sa_column=Column(_Index, primary_key=True, autoincrement=False))
+    index: int = Field(sa_column=Column(_Index, primary_key=True, autoincrement=False))
+
+
+class CosignatureRow(Base, table=True):
+    """A witness's signature of a checkpoint: the line of the note (C2SP tlog-cosignature)."""
+
+    __tablename__ = "log_cosignatures"
+
+    size: int = Field(sa_column=Column(_Index, primary_key=True, autoincrement=False))
+    witness: str = Field(primary_key=True)
+    line: str
 
 
 class HeadRow(Base, table=True):

@@ -5,6 +5,9 @@ What is not yet full is the edge. It is never stored: the entries and the full t
 
 from collections.abc import Sequence
 
+import orjson
+
+from audit.blocks import BLOCK, OpenBlock
 from audit.merkle import HASH_BYTES, Node, leaf_hash, node_hash
 from audit.store.port import Row, Session
 
@@ -53,6 +56,16 @@ def read_edge(session: Session, size: int) -> Edge:
         levels.append([bytes(row[0]) for row in rows])
         level, complete = level + 1, complete // WIDTH
     return Edge(size, levels)
+
+
+def read_open_block(session: Session, size: int) -> OpenBlock:
+    """The entries of a log of ``size`` that lie after its last full block, with their details."""
+    statement = (
+        'SELECT e.leaf, d.detail FROM log_entries e LEFT JOIN log_details d ON d."index" = e."index" '
+        'WHERE e."index" >= ? AND e."index" < ? ORDER BY e."index"'
+    )
+    rows = session.rows(statement, (size - size % BLOCK, size)) if size % BLOCK else []
+    return OpenBlock(size, [(orjson.loads(leaf), orjson.loads(detail) if detail else {}) for leaf, detail in rows])
 
 
 def read_leaves(session: Session, first: int, end: int) -> list[bytes]:

@@ -37,7 +37,7 @@ class Server:
 
 
 @contextmanager
-def postgresql(folder: Path, *, core: int) -> Iterator[Server]:
+def postgresql(folder: Path, *, core: int | None) -> Iterator[Server]:
     """A fresh server on ``core``, stopped on the way out. Raises :class:`CannotRun`."""
     programs, port, log = programs_folder(), free_port(), folder / "postgresql.log"
     data = _own_folder(folder)

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from audit.log import Log
 from audit.model import LogError
-from audit.query import AccessRecord, Queries, Search
+from audit.query import AccessRecord, Queries, Wanted
 from consent.model import Client, DatasetNotice, Detail, FieldNotice
 from consent.ports import AccessPage, AccessView, ConsentEvent, Permit, Refusal
 from exchange import journal
@@ -92,8 +92,8 @@ class LogAccesses:
         until: int | None = None,
     ) -> AccessPage:
         """The citizen's accesses, newest first."""
-        search = Search(recipient, since, until)
-        found = _logged(lambda: self._queries.accesses_of(citizen, before=before, limit=limit, search=search))
+        wanted = Wanted({"recipient": recipient} if recipient else {}, since=since, until=until)
+        found = _logged(lambda: self._queries.accesses_of(citizen, before=before, limit=limit, wanted=wanted))
         return AccessPage([_view(one) for one in found.records], found.older)
 
     def proof(self, citizen: str, index: int) -> bytes | None:

@@ -96,7 +96,8 @@ class Recipient:
             raise AccordError("dpop_proof_invalid", check=invalid.check) from None
         if not hmac.compare_digest(proof.jkt, jkt):
             raise AccordError("dpop_key_mismatch")
-        return f"dpop:{proof.spend_key}"
+        # Its time comes first: the keys of a moment lie together in the log's table.
+        return f"dpop:{proof.expires_at}:{proof.spend_key}"
 
     def _check_certificate(self, scope: Scope, expected: str) -> None:
         shown = self._proxies.certificate(scope)

@@ -33,6 +33,14 @@ class Batch:
     tiles: Sequence[Row] = field(default_factory=list)
     spent: Sequence[Row] = field(default_factory=list)
     closed: Sequence[Row] = field(default_factory=list)
+    blocks: Sequence[Row] = field(default_factory=list)
+    postings: Sequence[Row] = field(default_factory=list)
+    terms: Sequence[Row] = field(default_factory=list)
+    lookups: Sequence[Row] = field(default_factory=list)
+    erased: Sequence[Row] = field(default_factory=list)
+    """Index of an entry whose detail goes, index of the entry that says so."""
+    forgotten: Sequence[Row] = field(default_factory=list)
+    """The lookups that go with those details."""
 
 
 class Session(Protocol):
@@ -62,8 +70,12 @@ class Session(Protocol):
         """The rows of a reading statement, whose parameters are written ``?``."""
         ...
 
-    def stream(self, statement: str) -> Iterator[Row]:
+    def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
         """Rows one after the other, without holding them all."""
+        ...
+
+    def execute(self, statement: str, parameters: Sequence[object] = ()) -> None:
+        """A statement that writes, as a transaction of its own."""
         ...
 
     def close(self) -> None:
@@ -89,11 +101,18 @@ class Store(Protocol):
 
 INSERTS = {
     "entries": 'INSERT INTO log_entries ("index", leaf) VALUES (?, ?)',
-    "details": 'INSERT INTO log_details ("index", salt, detail, citizen) VALUES (?, ?, ?, ?)',
+    "details": 'INSERT INTO log_details ("index", salt, detail) VALUES (?, ?, ?)',
     "tiles": "INSERT INTO log_tiles (level, tile, hashes, root) VALUES (?, ?, ?, ?)",
     "spent": 'INSERT INTO log_spent_keys (key, "index") VALUES (?, ?)',
     "closed": 'INSERT INTO log_closed_keys (key, "index") VALUES (?, ?)',
+    "blocks": "INSERT INTO log_blocks (block, first_time, last_time) VALUES (?, ?, ?)",
+    "postings": "INSERT INTO log_postings (term, block, entries) VALUES (?, ?, ?)",
+    "lookups": 'INSERT INTO log_lookups (segment, key, "index") VALUES (?, ?, ?)',
+    "erased": 'INSERT INTO log_erased ("index", by) VALUES (?, ?)',
 }
+NEW_TERMS = "INSERT INTO log_terms (term, block) VALUES (?, ?) ON CONFLICT DO NOTHING"
+ERASE = 'DELETE FROM log_details WHERE "index" = ?'
+FORGET = 'DELETE FROM log_lookups WHERE segment = ? AND key = ? AND "index" = ?'
 CHECKPOINT = "INSERT INTO log_checkpoints (size, note) VALUES (?, ?)"
 READ_HEAD = "SELECT size, frontier, root FROM log_head WHERE id = 1"
 MOVE_HEAD = "UPDATE log_head SET size = ?, frontier = ?, root = ? WHERE id = 1"
@@ -104,7 +123,17 @@ def inserts(batch: Batch) -> Iterable[tuple[str, Sequence[Row]]]:
     for name, statement in INSERTS.items():
         if rows := getattr(batch, name):
             yield statement, rows
+    yield from rare_changes(batch)
     yield CHECKPOINT, [(batch.head.size, batch.note)]
+
+
+def rare_changes(batch: Batch) -> Iterable[tuple[str, Sequence[Row]]]:
+    """Terms never seen before, and erasures: what most commits have none of."""
+    if batch.terms:
+        yield NEW_TERMS, batch.terms
+    if batch.erased:
+        yield ERASE, [(index,) for index, _ in batch.erased]
+        yield FORGET, batch.forgotten
 
 
 class ReadingSessions:

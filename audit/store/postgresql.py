@@ -17,6 +17,7 @@ from audit.store.port import (
     Row,
     Session,
     StoreError,
+    rare_changes,
 )
 
 CONNECT_SECONDS = 4
@@ -96,6 +97,8 @@ class PostgresqlSession:
                     with cursor.copy(_copy_of(statement)) as copy:
                         for row in rows:
                             copy.write_row(row)
+            for statement, rows in rare_changes(batch):
+                cursor.executemany(_psycopg(statement), rows)
             with self._connection.pipeline():
                 cursor.execute(_psycopg(CHECKPOINT), (batch.head.size, batch.note))
                 cursor.execute(_psycopg(MOVE_HEAD), (batch.head.size, batch.head.frontier, batch.head.root))
@@ -105,12 +108,17 @@ class PostgresqlSession:
         with _translated():
             return self._connection.execute(_psycopg(statement), parameters).fetchall()
 
-    def stream(self, statement: str) -> Iterator[Row]:
+    def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
         """Rows one after the other, by a cursor on the server."""
         with _translated(), self._connection.transaction(), self._connection.cursor("stream") as cursor:
             cursor.itersize = _STREAM_ROWS
-            cursor.execute(_psycopg(statement))
+            cursor.execute(_psycopg(statement), parameters)
             yield from cursor
+
+    def execute(self, statement: str, parameters: Sequence[object] = ()) -> None:
+        """A statement that writes."""
+        with _translated():
+            self._connection.execute(_psycopg(statement), parameters)
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -103,10 +103,15 @@ class SqliteSession:
         with _translated():
             return self._connection.execute(statement, parameters).fetchall()
 
-    def stream(self, statement: str) -> Iterator[Row]:
+    def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
         """Rows one after the other."""
         with _translated():
-            yield from self._connection.execute(statement)
+            yield from self._connection.execute(statement, parameters)
+
+    def execute(self, statement: str, parameters: Sequence[object] = ()) -> None:
+        """A statement that writes."""
+        with _translated():
+            self._connection.execute(statement, parameters)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -8,7 +8,8 @@ import pytest
 from audit.checkpoint import NoteSigner
 from audit.log import Log
 from audit.model import Append
-from audit.query import MAX_SCANNED, Queries, Search
+from audit.query import Queries, Wanted
+from audit.search import MAX_ENTRIES
 from audit.store import open_store
 from tests.audit.conftest import ORIGIN
 
@@ -42,7 +43,7 @@ async def _fill(log: Log, appends: list[Append]) -> None:
 
 
 def numbers(queries: Queries, **search: object) -> list[str]:
-    found = queries.accesses_of("hers", search=Search(**search))  # type: ignore[arg-type]  # as Search has them
+    found = queries.accesses_of("hers", wanted=Wanted(**search))  # type: ignore[arg-type]  # as Wanted has them
     return [str(one.skeleton["request_id"]) for one in found.records]
 
 
@@ -67,17 +68,18 @@ def test_the_first_moment_belongs_to_a_search_and_the_last_does_not(log: Log, qu
 
 def test_a_recipient_is_found_by_its_whole_number_alone(log: Log, queries: Queries) -> None:
     asyncio.run(_fill(log, [entry(number, recipient=who) for number, who in enumerate(["A", "AB", "B", "A"])]))
-    assert numbers(queries, recipient="A") == ["3", "0"]
-    assert numbers(queries, recipient="%") == []
+    assert numbers(queries, terms={"recipient": "A"}) == ["3", "0"]
+    assert numbers(queries, terms={"recipient": "%"}) == []
 
 
 def test_a_search_looks_through_a_bounded_number_of_entries_and_says_where_it_stopped(
     log: Log, queries: Queries
 ) -> None:
-    appends = [entry(number, recipient="A" if number == 0 else "B") for number in range(MAX_SCANNED + 1)]
+    appends = [entry(number, recipient="A" if number == 0 else "B") for number in range(MAX_ENTRIES + 300)]
     asyncio.run(_fill(log, appends))
-    cut = queries.accesses_of("hers", search=Search(recipient="A"))
-    assert (list(cut.records), cut.older) == ([], 1)
-    rest = queries.accesses_of("hers", before=cut.older, search=Search(recipient="A"))
+    cut = queries.accesses_of("hers", wanted=Wanted({"recipient": "A"}))
+    assert list(cut.records) == []
+    assert cut.older is not None
+    rest = queries.accesses_of("hers", before=cut.older, wanted=Wanted({"recipient": "A"}))
     assert [one.index for one in rest.records] == [0]
     assert rest.older is None

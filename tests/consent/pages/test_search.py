@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from starlette.testclient import TestClient
 
-from audit.query import MAX_SCANNED
+from audit.search import MAX_ENTRIES
 from tests.consent.pages.real_log import entry, log_of
 from tests.consent.pages.scene import GRANT, ISSUER, SIRET, Scene, make_config
 
@@ -100,7 +100,7 @@ def test_what_the_form_cannot_send_is_refused_as_a_page(searched, query):
 
 
 def test_a_search_stops_somewhere_and_can_be_continued(signing_key, tmp_path):
-    appends = [entry(recipient=OTHER), *(entry() for _ in range(MAX_SCANNED))]
+    appends = [entry(recipient=OTHER), *(entry() for _ in range(MAX_ENTRIES + 300))]
     with log_of(tmp_path, appends) as accesses:
         scene = Scene(make_config(signing_key, franceconnect="https://fc.example/api/v2"), accesses=accesses)
         page = browse(scene).get(f"/mes-acces?organisme={OTHER}").text

@@ -1,0 +1,195 @@
+"""``make bench-audit``: durable appends a second and CPU per append, at growing sizes; queries, proofs, verification.
+
+The log's own writer, over its own store, in processes of their own: appends as an exchange makes them (a DPoP proof
+spent, a grant required), each caller waiting for its receipt. The log grows between measurements by the same commit,
+only in larger batches.
+"""
+
+import asyncio
+import json
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from audit.checkpoint import NoteSigner
+from audit.log import Log
+from audit.store import open_store
+from bench.audit_entries import append_like_an_exchange
+from bench.audit_fill import fill
+from bench.audit_reading import Reading, measure_reading
+from bench.cpu import cpu_seconds
+from bench.postgresql import postgresql
+from exchange.database import migrate
+
+ORIGIN = "bench.example/log"
+MEASURED_SECONDS = 6.0
+WARM_SECONDS = 1.5
+
+out = Console(highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Appends:
+    """What one measurement saw."""
+
+    engine: str
+    size: int
+    writers: int
+    per_second: float
+    cpu: float
+    """Microseconds an append in the writers' processes."""
+    server_cpu: float
+    """Microseconds an append in the database's server; 0 for SQLite."""
+    p50: float
+    p99: float
+    """Milliseconds from the call to the receipt."""
+
+
+def main(
+    *,
+    sizes: Annotated[str, typer.Option(help="Entries in the log before each measurement.")] = "10000,1000000",
+    engines: Annotated[str, typer.Option()] = "sqlite,postgresql",
+    in_flight: Annotated[int, typer.Option(min=1, help="Callers waiting at once, over all writers.")] = 256,
+    reading: Annotated[bool, typer.Option(help="Measure queries, proofs and verification at the largest size.")] = True,
+    folder: Annotated[Path | None, typer.Option(file_okay=False, exists=True)] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write everything there.")] = None,
+) -> None:
+    """Measure the log and print two tables."""
+    wanted = sorted(int(size) for size in sizes.split(","))
+    found: list[Appends] = []
+    read: dict[str, list[Reading]] = {}
+    for engine in engines.split(","):
+        with tempfile.TemporaryDirectory(prefix="accord-bench-audit-", dir=folder) as made, _database(engine, Path(made)) as db:
+            key = NoteSigner.generate(ORIGIN)
+            for size in wanted:
+                fill(db.url, key, size, tell=out.print)
+                for writers in (1, 4):
+                    found.append(_appends(db, key, engine, size=size, writers=writers, in_flight=in_flight))
+                    out.print(str(found[-1]), style="dim")
+            if reading:
+                read[engine] = measure_reading(db.url, key.vkey, tell=out.print)
+    _print(found, read)
+    if json_file is not None:
+        json_file.write_text(json.dumps([_as_dict(one) for one in found], indent=2) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A migrated database; ``server``: the process of its server."""
+
+    url: str
+    server: int | None
+
+
+@contextmanager
+def _database(engine: str, folder: Path) -> Iterator[Database]:
+    folder.chmod(0o711)
+    if engine == "sqlite":
+        url = f"sqlite:///{folder / 'log.sqlite'}"
+        migrate(url)
+        yield Database(url, None)
+        return
+    with postgresql(folder, core=None) as server:
+        migrate(server.url)
+        yield Database(server.url, server.pid)
+
+
+def _appends(
+    db: Database, key: NoteSigner, engine: Literal["sqlite", "postgresql"] | str, *, size: int, writers: int, in_flight: int
+) -> Appends:
+    context = multiprocessing.get_context("spawn")
+    queue: Any = context.Queue()
+    processes = [
+        context.Process(target=_write, args=(db.url, key.private_text(), in_flight // writers, queue))
+        for _ in range(writers)
+    ]
+    server_before = 0.0 if db.server is None else cpu_seconds(db.server)
+    for process in processes:
+        process.start()
+    results = [queue.get(timeout=120) for _ in processes]
+    for process in processes:
+        process.join(30)
+    server = (0.0 if db.server is None else cpu_seconds(db.server)) - server_before
+    appended = sum(one["measured"] for one in results)
+    everything = sum(one["all"] for one in results)
+    latencies = sorted(each for one in results for each in one["latencies"])
+    return Appends(
+        engine,
+        size,
+        writers,
+        appended / MEASURED_SECONDS,
+        sum(one["cpu"] for one in results) / appended * 1e6,
+        server / everything * 1e6,
+        latencies[len(latencies) // 2] * 1000,
+        latencies[len(latencies) * 99 // 100] * 1000,
+    )
+
+
+def _write(url: str, private: str, in_flight: int, queue: Any) -> None:
+    log = Log.open(open_store(url), NoteSigner.parse(private), origin=ORIGIN, max_queue=100_000, timeout=30)
+    queue.put(asyncio.run(_load(log, in_flight)))
+    log.close()
+
+
+async def _load(log: Log, in_flight: int) -> dict[str, Any]:
+    """Callers that append one after the other, each as soon as it was answered."""
+    begin = time.monotonic() + WARM_SECONDS
+    end = begin + MEASURED_SECONDS
+    latencies: list[float] = []
+    counted = {"all": 0, "cpu": 0.0}
+
+    async def caller() -> None:
+        while (began := time.monotonic()) < end:
+            await log.append(append_like_an_exchange())
+            counted["all"] += 1
+            if began >= begin and (now := time.monotonic()) <= end:
+                latencies.append(now - began)
+
+    async def clock() -> None:
+        await asyncio.sleep(WARM_SECONDS)
+        used = time.process_time()
+        await asyncio.sleep(MEASURED_SECONDS)
+        counted["cpu"] = time.process_time() - used
+
+    await asyncio.gather(clock(), *(caller() for _ in range(in_flight)))
+    return {"measured": len(latencies), "latencies": latencies[:: max(1, len(latencies) // 20_000)], **counted}
+
+
+def _print(found: list[Appends], read: dict[str, list[Reading]]) -> None:
+    table = Table("engine", "entries", "writers", "appends/s", "CPU µs", "server µs", "p50 ms", "p99 ms")
+    for one in found:
+        table.add_row(
+            one.engine,
+            f"{one.size:,}",
+            str(one.writers),
+            f"{one.per_second:,.0f}",
+            f"{one.cpu:.0f}",
+            f"{one.server_cpu:.0f}",
+            f"{one.p50:.1f}",
+            f"{one.p99:.1f}",
+        )
+    out.print(table)
+    for engine, readings in read.items():
+        table = Table(engine, "median", "p95", "unit")
+        for one in readings:
+            table.add_row(one.name, f"{one.median:,.2f}", f"{one.p95:,.2f}", one.unit)
+        out.print(table)
+
+
+def _as_dict(one: Appends) -> dict[str, object]:
+    return {name: getattr(one, name) for name in Appends.__dataclass_fields__}
+
+
+if __name__ == "__main__":
+    typer.run(main)
