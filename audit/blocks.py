@@ -6,12 +6,12 @@ Entries after the last full block are read themselves. Lookups are ordered by se
 written to stay few and warm however long the log is (decision 0012). Pure.
 """
 
-import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
-from typing import TypeAlias
+from functools import lru_cache
+from typing import Any, TypeAlias
+from zlib import crc32
 
 from audit.store.port import Row
 
@@ -26,8 +26,9 @@ TERMS = ("kind", "outcome", "dataset", "recipient", "delegate", "client", "purpo
 MAX_TERM = 200
 """Characters of a term."""
 
-_KEY = struct.Struct(">q")
 _BITS = BLOCK // 8
+_MARKS = tuple(1 << at for at in range(BLOCK))
+_TO_THE_SECOND = len("2026-11-24T00:00:00")
 
 Item: TypeAlias = tuple[Mapping[str, object], Mapping[str, object]]
 """An entry's skeleton and its detail, which is empty once erased."""
@@ -52,26 +53,29 @@ class OpenBlock:
             raise ValueError(f"a log of {size} entries has {size % BLOCK} after its last full block")
         self._block = size // BLOCK
         self._items = list(items)
-        self._known: set[str] = set()
 
-    def extend(self, items: Sequence[Item]) -> BlockRows:
-        """Take a batch in; the rows of the blocks that became full."""
+    def extend(self, items: Sequence[Item], known: set[str]) -> BlockRows:
+        """Take a batch in; the rows of the blocks that became full.
+
+        ``known``: terms that are in the log already; it grows by those of the blocks.
+        """
         rows = BlockRows()
         self._items += items
         while len(self._items) >= BLOCK:
             full, self._items = self._items[:BLOCK], self._items[BLOCK:]
-            self._fill(rows, full)
+            _fill(rows, self._block, full, known)
             self._block += 1
         return rows
 
-    def _fill(self, rows: BlockRows, full: Sequence[Item]) -> None:
-        block = self._block
-        rows.blocks.append(block_row(block, [skeleton for skeleton, _ in full]))
-        postings = postings_of([skeleton for skeleton, _ in full])
-        rows.postings += [(term, block, bits) for term, bits in postings]
-        rows.terms += [(term, block) for term, _ in postings if term not in self._known]
-        self._known.update(term for term, _ in postings)
-        rows.lookups += lookups_of(block, full)
+
+def _fill(rows: BlockRows, block: int, full: Sequence[Item], known: set[str]) -> None:
+    skeletons = [skeleton for skeleton, _ in full]
+    rows.blocks.append(block_row(block, skeletons))
+    postings = postings_of(skeletons)
+    rows.postings += [(term, block, bits) for term, bits in postings]
+    rows.terms += [(term, block) for term, _ in postings if term not in known]
+    known.update(term for term, _ in postings)
+    rows.lookups += lookups_of(block, full)
 
 
 def block_row(block: int, skeletons: Sequence[Mapping[str, object]]) -> Row:
@@ -83,11 +87,23 @@ def block_row(block: int, skeletons: Sequence[Mapping[str, object]]) -> Row:
 def postings_of(skeletons: Sequence[Mapping[str, object]]) -> list[tuple[str, bytes]]:
     """Each term of a block and which of its entries hold it: bit ``i`` (from the lowest) for entry ``i``."""
     bits: dict[str, int] = {}
-    for at, skeleton in enumerate(skeletons):
-        mark = 1 << at
-        for term in terms_of(skeleton):
-            bits[term] = bits.get(term, 0) | mark
+    for name in TERMS:
+        for value, marks in _column(skeleton.get(name) for skeleton in skeletons).items():
+            for term in _terms_of_value(name, value):
+                bits[term] = bits.get(term, 0) | marks
+    for fields, marks in _column(tuple(fields_of(skeleton)) for skeleton in skeletons).items():
+        for term in _terms_of_fields(fields):
+            bits[term] = bits.get(term, 0) | marks
     return [(term, bits[term].to_bytes(_BITS, "little")) for term in sorted(bits)]
+
+
+def _column(values: Iterable[Any]) -> dict[Any, int]:
+    """Each value that is there and the entries that have it."""
+    marked: dict[Any, int] = {}
+    for mark, value in zip(_MARKS, values, strict=False):
+        if value:
+            marked[value] = marked.get(value, 0) | mark
+    return marked
 
 
 def lookups_of(block: int, items: Sequence[Item]) -> list[Row]:
@@ -106,12 +122,22 @@ def terms_of(skeleton: Mapping[str, object]) -> Iterator[str]:
     """The terms of an entry. An entry about several datasets or purposes names them with commas between."""
     for name in TERMS:
         if value := skeleton.get(name):
-            for one in str(value).split(","):
-                yield f"{name}={one}"[:MAX_TERM]
+            yield from _terms_of_value(name, value)
+    yield from _terms_of_fields(fields_of(skeleton))
+
+
+def fields_of(skeleton: Mapping[str, object]) -> Sequence[object]:
+    """The fields that an entry names."""
     fields = skeleton.get("fields")
-    if isinstance(fields, list):
-        for one in fields:
-            yield f"field={one}"[:MAX_TERM]
+    return fields if isinstance(fields, list) else ()
+
+
+def _terms_of_value(name: str, value: object) -> list[str]:
+    return [f"{name}={one}"[:MAX_TERM] for one in str(value).split(",")]
+
+
+def _terms_of_fields(fields: Iterable[object]) -> list[str]:
+    return [f"field={one}"[:MAX_TERM] for one in fields]
 
 
 def rare_values(skeleton: Mapping[str, object], detail: Mapping[str, object]) -> Iterator[tuple[str, str]]:
@@ -126,14 +152,19 @@ def rare_values(skeleton: Mapping[str, object], detail: Mapping[str, object]) ->
 
 
 def lookup_key(name: str, value: str) -> int:
-    """A signed 64-bit number for a rare value. Two values may share one: whoever finds an entry looks at it."""
-    return int(_KEY.unpack_from(sha256(f"{name}={value}".encode()).digest())[0])
+    """A 32-bit number for a rare value. Two values may share one: whoever finds an entry looks at it."""
+    return crc32(f"{name}={value}".encode())
 
 
 def seconds_of(skeleton: Mapping[str, object]) -> int:
     """The time of an entry in Unix seconds; 0 when it has none that can be read."""
+    return _seconds(str(skeleton.get("time"))[:_TO_THE_SECOND])
+
+
+@lru_cache(maxsize=1024)
+def _seconds(time: str) -> int:
     try:
-        return max(0, int(datetime.fromisoformat(str(skeleton.get("time"))).timestamp()))
+        return max(0, int(datetime.fromisoformat(time + "Z").timestamp()))
     except (ValueError, OverflowError):
         return 0
 

@@ -1,9 +1,9 @@
 """The commit: what a batch of appends becomes. Pure: head, edge, known keys and salts in; rows and receipts out."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from audit.blocks import Item, OpenBlock
+from audit.blocks import BLOCK, BlockRows, Item, OpenBlock
 from audit.checkpoint import Checkpoint, NoteSigner
 from audit.entry import SALT_BYTES, detail_bytes, leaf_of
 from audit.merkle import Growth, leaf_hash, root_of
@@ -21,6 +21,27 @@ class KnownKeys:
 
     spent: set[str]
     closed: set[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An append as it is written when nothing stands in its way."""
+
+    append: Append
+    salt: bytes
+    detail: bytes
+    leaf: bytes
+    leaf_hash: bytes
+
+
+@dataclass(slots=True)
+class Ends:
+    """What a writer knows of the log's end: the tiles and the block that are not full, and the terms known so far."""
+
+    size: int
+    edge: Edge
+    block: OpenBlock
+    terms: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -42,52 +63,60 @@ def check_head(head: Head) -> tuple[bytes, ...]:
     return frontier
 
 
-def prepare(
-    appends: Sequence[Append],
-    *,
-    head: Head,
-    edge: Edge,
-    block: OpenBlock,
-    known: KnownKeys,
-    signer: NoteSigner,
-    salts: bytes,
-) -> Commit:
+def seal_all(appends: Sequence[Append], salts: bytes) -> list[Sealed]:
+    """What can be made before the log is locked. ``salts`` holds ``SALT_BYTES`` for each append."""
+    return [
+        _sealed(append, None, append.spends, salts[at * SALT_BYTES : (at + 1) * SALT_BYTES])
+        for at, append in enumerate(appends)
+    ]
+
+
+def fills_a_block(size: int, count: int) -> bool:
+    """Whether ``count`` more entries fill a block of a log of ``size``: the log's ends are needed then."""
+    return size // BLOCK != (size + count) // BLOCK
+
+
+def prepare(batch: Sequence[Sealed], *, head: Head, ends: Ends | None, known: KnownKeys, signer: NoteSigner) -> Commit:
     """Give each append its index and its place in the tree.
 
-    ``known`` grows by what the batch itself spends and closes: within a batch too, the first comes first. ``salts``
-    holds ``SALT_BYTES`` for each append. ``edge`` and ``block`` are advanced: they are lost with a commit that fails.
+    ``known`` grows by what the batch itself spends and closes: within a batch too, the first comes first. ``ends`` may
+    be ``None`` when the batch fills no block; it is advanced, and lost with a commit that fails.
     """
     rows = _Rows(head.size)
-    outcomes = [
-        rows.add(append, known, salts[at * SALT_BYTES : (at + 1) * SALT_BYTES]) for at, append in enumerate(appends)
-    ]
+    outcomes = [rows.add(sealed, known) for sealed in batch]
     growth = Growth(head.size, check_head(head), rows.leaves)
     frontier = growth.frontier
     grown = Head(growth.size, b"".join(frontier), root_of(frontier))
     note = signer.sign(Checkpoint(signer.name, grown.size, grown.root))
-    tiles = edge.extend(rows.leaves, growth.node)
-    full = block.extend(rows.items)
-    batch = Batch(
-        grown,
-        note,
-        rows.entries,
-        rows.details,
-        tiles,
-        rows.spent,
-        rows.closed,
-        full.blocks,
-        full.postings,
-        full.terms,
-        full.lookups,
-        rows.erased,
-        [row for append in appends for row in append.forgets],
-    )
     proofs = write_proofs(head.size, *growth.paths(), note)
     receipts = [
         Receipt(index, refused, leaf, proof)
         for index, (refused, leaf, proof) in enumerate(zip(outcomes, rows.leaves, proofs, strict=True), head.size)
     ]
-    return Commit(batch, receipts)
+    return Commit(_batch(rows, grown, note, growth, ends), receipts)
+
+
+def _batch(rows: "_Rows", grown: Head, note: str, growth: Growth, ends: Ends | None) -> Batch:
+    tiles, full = [], BlockRows()
+    if ends is not None:
+        tiles = ends.edge.extend(rows.leaves, growth.node)
+        full = ends.block.extend(rows.items, ends.terms)
+        ends.size = grown.size
+    return Batch(
+        head=grown,
+        note=note,
+        entries=rows.entries,
+        details=rows.details,
+        tiles=tiles,
+        spent=rows.spent,
+        closed=rows.closed,
+        blocks=full.blocks,
+        postings=full.postings,
+        terms=full.terms,
+        lookups=full.lookups,
+        erased=rows.erased,
+        forgotten=rows.forgotten,
+    )
 
 
 class _Rows:
@@ -99,30 +128,50 @@ class _Rows:
         self.spent: list[Row] = []
         self.closed: list[Row] = []
         self.erased: list[Row] = []
+        self.forgotten: list[Row] = []
         self.items: list[Item] = []
 
-    def add(self, append: Append, known: KnownKeys, salt: bytes) -> str | None:
+    def add(self, sealed: Sealed, known: KnownKeys) -> str | None:
         """Append one; ``None`` or why it was written as a refusal."""
-        index = self._next
+        append, index = sealed.append, self._next
         refused = _refusal(append, known)
-        spends: tuple[str, ...] = ()
-        if refused is None:
-            spends = (*append.spends, *_first_left(append, known))
-            known.spent.update(spends)
-            known.closed.update(append.closes)
-            self.spent += [(key, index) for key in spends]
-            self.closed += [(key, index) for key in append.closes]
-            self.erased += [(erased, index) for erased in append.erases]
-        # The entry says which keys it spent: whoever replays the log checks them.
-        detail = detail_bytes({**append.detail, "spent": " ".join(spends)} if spends else append.detail)
-        skeleton = _skeleton(append.skeleton, refused)
-        leaf = leaf_of(skeleton, salt=salt, detail=detail)
-        self.items.append((skeleton, append.detail))
-        self.leaves.append(leaf_hash(leaf))
-        self.entries.append((index, leaf))
-        self.details.append((index, salt, detail))
+        if refused is not None:
+            sealed = _sealed(append, refused, (), sealed.salt)
+        else:
+            spends = append.spends
+            if append.one_of:
+                spends = (*spends, *_first_left(append, known))
+                sealed = _sealed(append, None, spends, sealed.salt)
+            self._use(append, spends, known)
+        self.items.append((append.skeleton if refused is None else _refused(append, refused), append.detail))
+        self.leaves.append(sealed.leaf_hash)
+        self.entries.append((index, sealed.leaf))
+        self.details.append((index, sealed.salt, sealed.detail))
         self._next += 1
         return refused
+
+    def _use(self, append: Append, spends: tuple[str, ...], known: KnownKeys) -> None:
+        index = self._next
+        if spends:
+            known.spent.update(spends)
+            self.spent += [(key, index) for key in spends]
+        if append.closes:
+            known.closed.update(append.closes)
+            self.closed += [(key, index) for key in append.closes]
+        if append.erases:
+            self.erased += [(erased, index) for erased in append.erases]
+            self.forgotten += append.forgets
+
+
+def _sealed(append: Append, refused: str | None, spends: tuple[str, ...], salt: bytes) -> Sealed:
+    # The entry says which keys it spent: whoever replays the log checks them.
+    detail = detail_bytes({**append.detail, "spent": " ".join(spends)} if spends else append.detail)
+    leaf = leaf_of(append.skeleton if refused is None else _refused(append, refused), salt=salt, detail=detail)
+    return Sealed(append, salt, detail, leaf, leaf_hash(leaf))
+
+
+def _refused(append: Append, outcome: str) -> Mapping[str, EntryValue]:
+    return {**append.skeleton, "kind": "refusal", "outcome": outcome}
 
 
 def _refusal(append: Append, known: KnownKeys) -> str | None:
@@ -144,7 +193,3 @@ def _outcome(append: Append, keys: Iterable[str], known: set[str], otherwise: st
 
 def _first_left(append: Append, known: KnownKeys) -> tuple[str, ...]:
     return next(((key,) for key in append.one_of if key not in known.spent), ())
-
-
-def _skeleton(skeleton: Mapping[str, EntryValue], refused: str | None) -> Mapping[str, EntryValue]:
-    return skeleton if refused is None else {**skeleton, "kind": "refusal", "outcome": refused}

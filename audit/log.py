@@ -21,13 +21,12 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Self, TypeAlias
 
-from audit.blocks import OpenBlock
 from audit.checkpoint import NoteInvalid, NoteSigner
-from audit.commit import KnownKeys, check_head, prepare
+from audit.commit import Ends, KnownKeys, check_head, fills_a_block, prepare, seal_all
 from audit.entry import SALT_BYTES
 from audit.model import Append, LogBroken, LogError, LogUnavailable, Receipt
 from audit.store import Session, Store, StoreError
-from audit.tiles import Edge, read_edge, read_open_block
+from audit.tiles import read_edge, read_open_block
 
 ENOUGH = 64
 """Appends waiting that make a batch worth its commit."""
@@ -35,6 +34,13 @@ GATHER_SECONDS = 0.005
 """How long the writer waits for others to join a smaller batch.
 
 A commit costs about 640 µs of CPU whatever it holds, an entry 25: without the wait 32 callers make batches of two.
+"""
+
+SWITCH_SECONDS = 0.001
+"""What a process that writes gives to ``sys.setswitchinterval``.
+
+The writer holds the database's lock while it waits for the interpreter's: at Python's 5 ms another thread's work makes
+every other process wait.
 """
 
 Outcome: TypeAlias = Receipt | LogError
@@ -64,8 +70,11 @@ class Log:
         self._broken: LogBroken | None = None
         self._closed = False
         self._session: Session | None = None
-        self._edge: Edge | None = None
-        self._block: OpenBlock | None = None
+        self._ends: Ends | None = None
+        self._terms: set[str] = set()
+        self._size = 0
+        self._contended = False
+        """Whether other processes commit too: who waits for the lock gathers meanwhile."""
         self._thread = threading.Thread(target=self._run, name="audit-log", daemon=True)
 
     @classmethod
@@ -178,7 +187,7 @@ class Log:
         """Whatever is waiting, at least one; and whether the log was closed."""
         taken: list[_Waiting] = []
         item = self._queue.get()
-        if item is not None and self._queue.qsize() < ENOUGH:
+        if item is not None and self._queue.qsize() < ENOUGH and not self._contended:
             time.sleep(GATHER_SECONDS)
         late: list[_Waiting] = []
         now = time.monotonic()
@@ -200,40 +209,34 @@ class Log:
         if self._session is None:
             self._session = self._store.connect()
         session = self._session
-        with session.transaction():
-            head = session.head()
-            if self._edge is None or self._edge.size != head.size:
+        batch = seal_all(appends, os.urandom(SALT_BYTES * len(appends)))
+        spends, closing = _keys(appends)
+        with session.locked(spends, closing) as locked:
+            head = locked.head
+            self._contended, self._size = head.size != self._size, head.size + len(batch)
+            if self._ends is None or self._ends.size != head.size:
                 # Another process committed since, or this one has just begun.
-                self._edge = read_edge(session, head.size)
-                self._block = None
-            if self._block is None:
-                self._block = read_open_block(session, head.size)
-            commit = prepare(
-                appends,
-                head=head,
-                edge=self._edge,
-                block=self._block,
-                known=_known(session, appends),
-                signer=self._key,
-                salts=os.urandom(SALT_BYTES * len(appends)),
-            )
-            session.write(commit.batch)
+                self._ends = self._read_ends(session, head.size) if fills_a_block(head.size, len(batch)) else None
+            known = KnownKeys(locked.spent, locked.closed)
+            commit = prepare(batch, head=head, ends=self._ends, known=known, signer=self._key)
+            session.commit(commit.batch)
         return list(commit.receipts)
 
+    def _read_ends(self, session: Session, size: int) -> Ends:
+        return Ends(size, read_edge(session, size), read_open_block(session, size), self._terms)
+
     def _forget(self) -> None:
-        self._edge = self._block = None
+        self._ends, self._terms = None, set()
         if self._session is not None:
             session, self._session = self._session, None
             session.close()
 
 
-def _known(session: Session, appends: list[Append]) -> KnownKeys:
+def _keys(appends: list[Append]) -> tuple[list[str], list[str]]:
+    """The keys that must not be spent, and those that must not be closed."""
     spends = [key for append in appends for key in (*append.spends, *append.one_of)]
     closing = [key for append in appends for key in (*append.requires, *append.closes)]
-    return KnownKeys(
-        session.known("log_spent_keys", spends) if spends else set(),
-        session.known("log_closed_keys", closing) if closing else set(),
-    )
+    return spends, closing
 
 
 def _tell(waiting: list[_Waiting], outcomes: "list[Outcome] | list[LogUnavailable] | list[LogBroken]") -> None:

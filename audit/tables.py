@@ -36,7 +36,7 @@ class TileRow(Base, table=True):
 
     __tablename__ = "log_tiles"
 
-    level: int = Field(primary_key=True)
+    level: int = Field(sa_column=Column(_Index, primary_key=True, autoincrement=False))
     tile: int = Field(sa_column=Column(_Index, primary_key=True, autoincrement=False))
     hashes: bytes = Field(sa_type=LargeBinary)
     root: bytes = Field(sa_type=LargeBinary)
@@ -112,7 +112,7 @@ class LookupRow(Base, table=True):
 
     __tablename__ = "log_lookups"
 
-    segment: int = Field(primary_key=True)
+    segment: int = Field(sa_column=Column(_Index, primary_key=True, autoincrement=False))
     key: int = Field(sa_column=Column(_Index, primary_key=True, autoincrement=False))
     index: int = Field(sa_column=Column(_Index, primary_key=True, autoincrement=False))
 

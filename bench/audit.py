@@ -6,24 +6,26 @@ only in larger batches.
 """
 
 import asyncio
+import itertools
 import json
 import multiprocessing
 import os
-import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from audit.checkpoint import NoteSigner
-from audit.log import Log
+from audit.log import SWITCH_SECONDS, Log
+from audit.model import Append
 from audit.store import open_store
 from bench.audit_entries import append_like_an_exchange
 from bench.audit_fill import fill
@@ -35,6 +37,7 @@ from exchange.database import migrate
 ORIGIN = "bench.example/log"
 MEASURED_SECONDS = 6.0
 WARM_SECONDS = 1.5
+MADE = 20_000
 
 out = Console(highlight=False, soft_wrap=True)
 
@@ -60,7 +63,7 @@ def main(
     *,
     sizes: Annotated[str, typer.Option(help="Entries in the log before each measurement.")] = "10000,1000000",
     engines: Annotated[str, typer.Option()] = "sqlite,postgresql",
-    in_flight: Annotated[int, typer.Option(min=1, help="Callers waiting at once, over all writers.")] = 256,
+    in_flight: Annotated[int, typer.Option(min=1, help="Callers waiting at once, over all writers.")] = 128,
     reading: Annotated[bool, typer.Option(help="Measure queries, proofs and verification at the largest size.")] = True,
     folder: Annotated[Path | None, typer.Option(file_okay=False, exists=True)] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write everything there.")] = None,
@@ -70,7 +73,10 @@ def main(
     found: list[Appends] = []
     read: dict[str, list[Reading]] = {}
     for engine in engines.split(","):
-        with tempfile.TemporaryDirectory(prefix="accord-bench-audit-", dir=folder) as made, _database(engine, Path(made)) as db:
+        with (
+            tempfile.TemporaryDirectory(prefix="accord-bench-audit-", dir=folder) as made,
+            _database(engine, Path(made)) as db,
+        ):
             key = NoteSigner.generate(ORIGIN)
             for size in wanted:
                 fill(db.url, key, size, tell=out.print)
@@ -106,12 +112,19 @@ def _database(engine: str, folder: Path) -> Iterator[Database]:
 
 
 def _appends(
-    db: Database, key: NoteSigner, engine: Literal["sqlite", "postgresql"] | str, *, size: int, writers: int, in_flight: int
+    db: Database,
+    key: NoteSigner,
+    engine: str,
+    *,
+    size: int,
+    writers: int,
+    in_flight: int,
 ) -> Appends:
     context = multiprocessing.get_context("spawn")
     queue: Any = context.Queue()
+    ready: Any = context.Barrier(writers)
     processes = [
-        context.Process(target=_write, args=(db.url, key.private_text(), in_flight // writers, queue))
+        context.Process(target=_write, args=(db.url, key.private_text(), in_flight // writers, queue, ready))
         for _ in range(writers)
     ]
     server_before = 0.0 if db.server is None else cpu_seconds(db.server)
@@ -136,22 +149,33 @@ def _appends(
     )
 
 
-def _write(url: str, private: str, in_flight: int, queue: Any) -> None:
+def _write(url: str, private: str, in_flight: int, queue: Any, ready: Any) -> None:
+    sys.setswitchinterval(SWITCH_SECONDS)
     log = Log.open(open_store(url), NoteSigner.parse(private), origin=ORIGIN, max_queue=100_000, timeout=30)
-    queue.put(asyncio.run(_load(log, in_flight)))
+    # Made before: their cost is the callers', not the log's.
+    made = [append_like_an_exchange() for _ in range(MADE)]
+    ready.wait(60)
+    queue.put(asyncio.run(_load(log, made, in_flight)))
     log.close()
 
 
-async def _load(log: Log, in_flight: int) -> dict[str, Any]:
+async def _load(log: Log, made: list[Append], in_flight: int) -> dict[str, Any]:
     """Callers that append one after the other, each as soon as it was answered."""
     begin = time.monotonic() + WARM_SECONDS
     end = begin + MEASURED_SECONDS
     latencies: list[float] = []
     counted = {"all": 0, "cpu": 0.0}
 
+    numbers = itertools.count()
+    prefix = f"{os.getpid():x}{time.time_ns():x}"
+
     async def caller() -> None:
         while (began := time.monotonic()) < end:
-            await log.append(append_like_an_exchange())
+            number = next(numbers)
+            append = made[number % MADE]
+            if append.spends:
+                append = replace(append, spends=(f"dpop:{int(began)}:{prefix}{number:040x}",))
+            await log.append(append)
             counted["all"] += 1
             if began >= begin and (now := time.monotonic()) <= end:
                 latencies.append(now - began)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from audit.checkpoint import NoteSigner
-from audit.commit import KnownKeys, prepare
+from audit.commit import Ends, KnownKeys, prepare, seal_all
 from audit.entry import SALT_BYTES
 from audit.store import open_store
 from audit.store.postgresql import PostgresqlSession
@@ -27,18 +27,16 @@ def fill(url: str, key: NoteSigner, size: int, *, tell: Callable[[str], None]) -
     began, now = time.monotonic(), time.time()
     head = session.head()
     first = head.size
-    edge, block = read_edge(session, head.size), read_open_block(session, head.size)
+    ends = Ends(head.size, read_edge(session, head.size), read_open_block(session, head.size))
     while head.size < size:
         count = min(BATCH, size - head.size)
         at = now - YEAR + YEAR * head.size / size
         appends = [append_like_an_exchange(at + number * YEAR / size) for number in range(count)]
         salts = os.urandom(SALT_BYTES * count)
-        with session.transaction():
-            head = session.head()
-            commit = prepare(
-                appends, head=head, edge=edge, block=block, known=KnownKeys(set(), set()), signer=key, salts=salts
-            )
-            session.write(commit.batch)
+        with session.locked([], []) as locked:
+            head = locked.head
+            commit = prepare(seal_all(appends, salts), head=head, ends=ends, known=KnownKeys(set(), set()), signer=key)
+            session.commit(commit.batch)
         head = commit.batch.head
     session.close()
     if url.startswith("postgresql"):

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from audit.query import Queries, Wanted
 from audit.store import open_store
@@ -46,14 +47,16 @@ def measure_reading(url: str, vkey: str, *, tell: Callable[[str], None]) -> list
         "outcome": [Wanted({"outcome": "grant_withdrawn"}) for _ in range(TIMES)],
         "no such delegate": [Wanted({"delegate": "nobody"}) for _ in range(TIMES)],
         "a day": [_day() for _ in range(TIMES)],
-        "a day, organisation and outcome": [_day({"recipient": _random.choice(RECIPIENTS), "outcome": "holder_unavailable"}) for _ in range(TIMES)],
+        "a day, organisation and outcome": [
+            _day({"recipient": _random.choice(RECIPIENTS), "outcome": "holder_unavailable"}) for _ in range(TIMES)
+        ],
         "citizen": [Wanted(rare={"citizen": one["citizen"]}) for one in details],
         "grant": [Wanted(rare={"grant_id": one["grant_id"]}) for one in details],
         "request id": [Wanted(rare={"request_id": one["request_id"]}) for one in entries],
     }.items():
-        found.append(_timed(name, [lambda one=one: queries.find(one, limit=50) for one in wanted]))
+        found.append(_timed(name, [partial(queries.find, one, limit=50) for one in wanted]))
         tell(f"{name}: p95 {found[-1].p95:.1f} ms")
-    found.append(_timed("proof", [lambda index=_random.randrange(size): queries.proof(index) for _ in range(TIMES)]))
+    found.append(_timed("proof", [partial(queries.proof, _random.randrange(size)) for _ in range(TIMES)]))
     store.close()
     began = time.monotonic()
     verdict = verify_database(url, vkey)

@@ -41,7 +41,7 @@ class Launch:
     """A program to start. Its output goes to ``log``; ``user`` is for a program that refuses to run as root."""
 
     command: Sequence[str]
-    core: int
+    core: int | None
     folder: Path
     log: Path
     environment: Mapping[str, str] | None = None
@@ -116,7 +116,8 @@ def free_port() -> int:
 def _start_on_core(launch: Launch, output: int) -> subprocess.Popen[bytes]:
     """Affinity is inherited: taking it, starting and giving it back needs no code in the child."""
     ours = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {launch.core})
+    if launch.core is not None:
+        os.sched_setaffinity(0, {launch.core})
     try:
         return subprocess.Popen(
             launch.command,

@@ -4,6 +4,7 @@ The exchange stands in front of the framework: a request under ``/v1/data/`` nev
 """
 
 import gc
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ from importlib import metadata
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
-from audit.log import Log
+from audit.log import SWITCH_SECONDS, Log
 from audit.query import Queries
 from audit.store import open_store
 from consent import errors as oauth_errors
@@ -177,6 +178,7 @@ class Accord:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GARBAGE_THRESHOLDS)
+        sys.setswitchinterval(SWITCH_SECONDS)
         try:
             yield
         finally:

@@ -43,11 +43,29 @@ class Batch:
     """The lookups that go with those details."""
 
 
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """What a writer finds once it holds the log's lock; nothing of it can change until it lets go."""
+
+    head: Head
+    spent: set[str]
+    """Those of the keys asked for that were spent."""
+    closed: set[str]
+    """Those of the keys asked for that were closed."""
+
+
 class Session(Protocol):
     """One connection, used by one thread at a time. Every method may raise :class:`StoreError`."""
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """A transaction that holds the log's lock: one writer at a time, on every process."""
+    def locked(self, spends: Sequence[str], closing: Sequence[str]) -> AbstractContextManager[Locked]:
+        """A transaction that holds the log's lock: one writer at a time, on every process.
+
+        It is rolled back at the end of the block unless :meth:`commit` ended it.
+        """
+        ...
+
+    def commit(self, batch: Batch) -> None:
+        """Write the rows of a batch and make them durable: the end of the transaction that holds the lock."""
         ...
 
     def snapshot(self) -> AbstractContextManager[None]:
@@ -55,15 +73,7 @@ class Session(Protocol):
         ...
 
     def head(self) -> Head:
-        """The head; inside a transaction it cannot move."""
-        ...
-
-    def known(self, table: str, keys: Sequence[str]) -> set[str]:
-        """Which of ``keys`` stand in ``log_spent_keys`` or ``log_closed_keys``."""
-        ...
-
-    def write(self, batch: Batch) -> None:
-        """Write the rows of a commit."""
+        """The head."""
         ...
 
     def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:

@@ -1,28 +1,42 @@
-"""The log on PostgreSQL: one writer at a time by a lock on the head's row, rows by ``COPY``."""
+"""The log on PostgreSQL: one writer at a time by an advisory lock; a commit is two round trips."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
+from audit.store.arrays import DUMPERS, packed
 from audit.store.port import (
-    CHECKPOINT,
-    INSERTS,
+    ERASE,
+    FORGET,
     MOVE_HEAD,
     READ_HEAD,
     Batch,
     Head,
+    Locked,
     ReadingSessions,
     Row,
     Session,
     StoreError,
-    rare_changes,
+    inserts,
 )
 
 CONNECT_SECONDS = 4
 STATEMENT_MILLISECONDS = 4_000
 _STREAM_ROWS = 2_000
+
+# Writers are served in the order in which they came, which the lock of a row does not promise.
+_LOCK: Any = "SELECT pg_advisory_xact_lock(4703804577889735495)"
+_SPENT: Any = "SELECT key FROM log_spent_keys WHERE key = ANY(%s)"
+_CLOSED: Any = "SELECT key FROM log_closed_keys WHERE key = ANY(%s)"
+DELETES: Mapping[str, Any] = {
+    ERASE: 'DELETE FROM log_details WHERE "index" = ANY(%s)',
+    FORGET: "DELETE FROM log_lookups l USING unnest(%s, %s, %s) f(segment, key, at) "
+    'WHERE l.segment = f.segment AND l.key = f.key AND l."index" = f.at',
+}
 
 
 class PostgresqlStore:
@@ -56,18 +70,39 @@ class PostgresqlSession:
         self._connection: psycopg.Connection[Any] = psycopg.connect(
             url, autocommit=True, connect_timeout=CONNECT_SECONDS, options=options, prepare_threshold=1
         )
-        self._locking = False
+        for dumper in DUMPERS:
+            self._connection.adapters.register_dumper(dumper.packs, dumper)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """The first reading of the head inside it locks the head's row."""
+    def locked(self, spends: Sequence[str], closing: Sequence[str]) -> Iterator[Locked]:
+        """The lock is taken first: what is read after it, in the same round trip, cannot change."""
         with _translated():
-            self._locking = True
             try:
-                with self._connection.transaction():
-                    yield
+                with self._connection.pipeline():
+                    self._connection.execute("BEGIN")
+                    self._connection.execute(_LOCK)
+                    head = self._connection.execute(READ_HEAD)
+                    spent = self._connection.execute(_SPENT, (packed(spends),)) if spends else None
+                    closed = self._connection.execute(_CLOSED, (packed(closing),)) if closing else None
+                yield Locked(_head(head.fetchone()), _keys(spent), _keys(closed))
             finally:
-                self._locking = False
+                if self._connection.info.transaction_status != TransactionStatus.IDLE:
+                    self._roll_back()
+
+    def commit(self, batch: Batch) -> None:
+        """Write the rows and commit, in one round trip."""
+        with _translated(), self._connection.pipeline():
+            for statement, rows in inserts(batch):
+                self._connection.execute(*_at_once(statement, rows))
+            self._connection.execute(_psycopg(MOVE_HEAD), (batch.head.size, batch.head.frontier, batch.head.root))
+            self._connection.execute("COMMIT")
+
+    def _roll_back(self) -> None:
+        try:
+            self._connection.execute("ROLLBACK")
+        except psycopg.Error:
+            # The connection is gone, and the transaction with it.
+            self._connection.close()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -80,28 +115,8 @@ class PostgresqlSession:
                 self._connection.execute("ROLLBACK")
 
     def head(self) -> Head:
-        """The head, locked inside a transaction."""
-        statement = READ_HEAD + " FOR UPDATE" if self._locking else READ_HEAD
-        row = self.rows(statement)[0]
-        return Head(row[0], bytes(row[1]), bytes(row[2]))
-
-    def known(self, table: str, keys: Sequence[str]) -> set[str]:
-        """Which of ``keys`` are in ``table``."""
-        return {row[0] for row in self.rows(f"SELECT key FROM {table} WHERE key = ANY(?)", (list(keys),))}  # noqa: S608  # a table of ours
-
-    def write(self, batch: Batch) -> None:
-        """Write the rows of a commit, in one round trip but for the copies."""
-        with _translated(), self._connection.cursor() as cursor:
-            for name, statement in INSERTS.items():
-                if rows := getattr(batch, name):
-                    with cursor.copy(_copy_of(statement)) as copy:
-                        for row in rows:
-                            copy.write_row(row)
-            for statement, rows in rare_changes(batch):
-                cursor.executemany(_psycopg(statement), rows)
-            with self._connection.pipeline():
-                cursor.execute(_psycopg(CHECKPOINT), (batch.head.size, batch.note))
-                cursor.execute(_psycopg(MOVE_HEAD), (batch.head.size, batch.head.frontier, batch.head.root))
+        """The head."""
+        return _head(self.rows(READ_HEAD)[0])
 
     def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """The rows of a reading statement."""
@@ -130,9 +145,28 @@ def _psycopg(statement: str) -> Any:
     return statement.replace("?", "%s")
 
 
-def _copy_of(statement: str) -> Any:
-    """``INSERT INTO table (columns) VALUES ...`` -> ``COPY table (columns) FROM STDIN``."""
-    return statement.removeprefix("INSERT INTO ").partition(" VALUES")[0].join(("COPY ", " FROM STDIN"))
+@lru_cache(maxsize=32)
+def _unnested(statement: str) -> Any:
+    """``INSERT INTO t (a, b) VALUES (?, ?) ...`` -> ``INSERT INTO t (a, b) SELECT * FROM unnest(%s, %s) ...``."""
+    into, _, rest = statement.partition(" VALUES (")
+    marks, _, conflict = rest.partition(")")
+    return f"{into} SELECT * FROM unnest({marks.replace('?', '%s')}){conflict}"  # noqa: S608  # a statement of ours with its marks
+
+
+def _at_once(statement: str, rows: Sequence[Row]) -> tuple[Any, tuple[bytes, ...]]:
+    """One statement for all the rows: its columns as arrays."""
+    columns = tuple(packed(column) for column in zip(*rows, strict=True))
+    return DELETES.get(statement) or _unnested(statement), columns
+
+
+def _head(row: Row | None) -> Head:
+    if row is None:
+        raise StoreError("the log has no head")
+    return Head(row[0], bytes(row[1]), bytes(row[2]))
+
+
+def _keys(found: "psycopg.Cursor[Any] | None") -> set[str]:
+    return set() if found is None else {row[0] for row in found.fetchall()}
 
 
 @contextmanager

@@ -4,7 +4,18 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from audit.store.port import MOVE_HEAD, READ_HEAD, Batch, Head, ReadingSessions, Row, Session, StoreError, inserts
+from audit.store.port import (
+    MOVE_HEAD,
+    READ_HEAD,
+    Batch,
+    Head,
+    Locked,
+    ReadingSessions,
+    Row,
+    Session,
+    StoreError,
+    inserts,
+)
 
 BUSY_SECONDS = 4.0
 """How long a statement waits for another writer."""
@@ -54,17 +65,25 @@ class SqliteSession:
             self._connection.execute(pragma)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def locked(self, spends: Sequence[str], closing: Sequence[str]) -> Iterator[Locked]:
         """``BEGIN IMMEDIATE`` takes the database's write lock: the head cannot move."""
         with _translated():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
+                yield Locked(
+                    self.head(), self._known("log_spent_keys", spends), self._known("log_closed_keys", closing)
+                )
+            finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-                raise
+
+    def commit(self, batch: Batch) -> None:
+        """Write the rows and commit."""
+        with _translated():
+            for statement, rows in inserts(batch):
+                self._connection.executemany(statement, rows)
+            self._connection.execute(MOVE_HEAD, (batch.head.size, batch.head.frontier, batch.head.root))
+            self._connection.execute("COMMIT")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -80,23 +99,6 @@ class SqliteSession:
         """The head."""
         with _translated():
             return Head(*self._connection.execute(READ_HEAD).fetchone())
-
-    def known(self, table: str, keys: Sequence[str]) -> set[str]:
-        """Which of ``keys`` are in ``table``."""
-        found: set[str] = set()
-        with _translated():
-            for at in range(0, len(keys), _MOST_MARKS):
-                some = keys[at : at + _MOST_MARKS]
-                statement = f"SELECT key FROM {table} WHERE key IN ({','.join('?' * len(some))})"  # noqa: S608  # a table of ours, marks for the values
-                found.update(row[0] for row in self._connection.execute(statement, some))
-        return found
-
-    def write(self, batch: Batch) -> None:
-        """Write the rows of a commit."""
-        with _translated():
-            for statement, rows in inserts(batch):
-                self._connection.executemany(statement, rows)
-            self._connection.execute(MOVE_HEAD, (batch.head.size, batch.head.frontier, batch.head.root))
 
     def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """The rows of a reading statement."""
@@ -116,6 +118,14 @@ class SqliteSession:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+
+    def _known(self, table: str, keys: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for at in range(0, len(keys), _MOST_MARKS):
+            some = keys[at : at + _MOST_MARKS]
+            statement = f"SELECT key FROM {table} WHERE key IN ({','.join('?' * len(some))})"  # noqa: S608  # a table of ours, marks for the values
+            found.update(row[0] for row in self._connection.execute(statement, some))
+        return found
 
 
 @contextmanager

@@ -38,10 +38,13 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table("log_terms", _key("term", sa.String()), sa.Column("block", BIG, nullable=False))
-    op.create_table("log_lookups", _key("segment", sa.Integer()), _key("key"), _key("index"), sqlite_with_rowid=False)
+    op.create_table("log_lookups", _key("segment"), _key("key"), _key("index"), sqlite_with_rowid=False)
     op.create_table(
         "log_cosignatures", _key("size"), _key("witness", sa.String()), sa.Column("line", sa.String, nullable=False)
     )
+    if op.get_bind().dialect.name == "postgresql":
+        # Every number of the log has 8 bytes, as its writer sends them.
+        op.alter_column("log_tiles", "level", type_=sa.BigInteger)
     _fill()
     op.drop_index("log_details_by_citizen", "log_details")
     op.drop_column("log_details", "citizen")
@@ -57,11 +60,11 @@ def _fill() -> None:
         'SELECT e.leaf, d.detail FROM log_entries e LEFT JOIN log_details d ON d."index" = e."index" '
         'WHERE e."index" >= :first AND e."index" < :first + :count ORDER BY e."index"'
     )
-    connection, block = op.get_bind(), OpenBlock(0)
+    connection, block, known = op.get_bind(), OpenBlock(0), set()
     size = connection.execute(sa.text("SELECT size FROM log_head")).scalar_one()
     for first in range(0, size, BLOCK):
         found = connection.execute(entries, {"first": first, "count": BLOCK}).all()
-        rows = block.extend([(json.loads(leaf), json.loads(detail) if detail else {}) for leaf, detail in found])
+        rows = block.extend([(json.loads(leaf), json.loads(detail) if detail else {}) for leaf, detail in found], known)
         _insert("log_blocks", ("block", "first_time", "last_time"), rows.blocks)
         _insert("log_postings", ("term", "block", "entries"), rows.postings)
         _insert("log_terms", ("term", "block"), rows.terms)
