@@ -8,12 +8,17 @@ _LONGEST = {"token_lifetime": 600, "code_lifetime": 60, "request_lifetime": 90, 
 
 
 @dataclass(frozen=True, slots=True)
-class FranceConnectConfig:
-    """Accord's registration with FranceConnect. ``issuer`` is like ``https://.../api/v2``."""
+class PartnerConfig:
+    """Accord's registration with an identity provider. ``issuer`` is like ``https://.../api/v2``."""
 
     issuer: str
     client_id: str
     client_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FranceConnectConfig(PartnerConfig):
+    """Accord's registration with FranceConnect."""
 
 
 @dataclass(frozen=True, slots=True)

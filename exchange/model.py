@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from audit.auditors import Auditor
 from consent.model import Client, Detail
 from openapi.fields import PivotIdentity, Siret
 from openapi.problem import Fact
@@ -36,6 +37,8 @@ class Registry:
     clients: Mapping[str, Client]
     habilitations: Mapping[tuple[Siret, str], tuple[Habilitation, ...]] = field(default_factory=dict)
     """By organisation and dataset."""
+    auditors: Mapping[str, Auditor] = field(default_factory=dict)
+    """Who may read the log, by subject."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from typing import cast
 from sqlalchemy import Engine, delete, func
 from sqlmodel import Session, SQLModel, select
 
+from audit.auditors import Auditor, Role
 from consent.model import Client, SenderConstraint
 from exchange.model import Habilitation, Registry
 from exchange.registry_file import RegistryFile
-from exchange.tables import ClientRow, HabilitationRow, OrganisationRow, RegistryVersionRow
+from exchange.tables import AuditorRow, ClientRow, HabilitationRow, OrganisationRow, RegistryVersionRow
 from openapi.fields import Siret
 
 EMPTY = Registry(version=0, organisations={}, clients={})
@@ -26,7 +27,7 @@ class RegistryStore:
     def replace(self, file: RegistryFile, *, content: bytes, now: int) -> int:
         """Put the file in the place of what was loaded before; return the new version."""
         with Session(self._engine) as session, session.begin():
-            for table in (HabilitationRow, ClientRow, OrganisationRow):
+            for table in (AuditorRow, HabilitationRow, ClientRow, OrganisationRow):
                 session.exec(delete(table))
             for rows in _rows(file):
                 session.add_all(rows)
@@ -50,10 +51,12 @@ class RegistryStore:
             habilitations: dict[tuple[Siret, str], list[Habilitation]] = defaultdict(list)
             for row in session.exec(select(HabilitationRow).order_by(HabilitationRow.id)):
                 habilitations[Siret(row.organisation), row.dataset].append(_habilitation(row))
-        return Registry(version, organisations, clients, {key: tuple(found) for key, found in habilitations.items()})
+            auditors = {row.subject: _auditor(row) for row in session.exec(select(AuditorRow))}
+        by_dataset = {key: tuple(found) for key, found in habilitations.items()}
+        return Registry(version, organisations, clients, by_dataset, auditors)
 
 
-def _rows(file: RegistryFile) -> tuple[list[SQLModel], list[SQLModel], list[SQLModel]]:
+def _rows(file: RegistryFile) -> tuple[list[SQLModel], ...]:
     return (
         [OrganisationRow(siret=one.siret, name=one.name) for one in file.organisation],
         [ClientRow(**one.model_dump()) for one in file.client],
@@ -63,6 +66,7 @@ def _rows(file: RegistryFile) -> tuple[list[SQLModel], list[SQLModel], list[SQLM
             )
             for one in file.habilitation
         ],
+        [AuditorRow(**one.model_dump(exclude={"label"})) for one in file.auditor],
     )
 
 
@@ -94,3 +98,7 @@ def _habilitation(row: HabilitationRow) -> Habilitation:
         valid_until=row.valid_until,
         datapass=row.datapass,
     )
+
+
+def _auditor(row: AuditorRow) -> Auditor:
+    return Auditor(row.subject, cast("Role", row.role), row.organisation)

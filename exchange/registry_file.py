@@ -1,6 +1,7 @@
 """Reading the registry file: TOML in, a checked registry out, or every error named by line or key at once. Pure.
 
-The file is the whole truth about who may ask for what: what it no longer names is gone after the next load.
+The file is the whole truth about who may ask for what, and who may read the log: what it no longer names is gone after
+the next load.
 """
 
 import re
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from audit.auditors import Role
 from openapi.fields import siret
 from providers.registry import Datasets
 
@@ -119,12 +121,25 @@ class HabilitationEntry(_Strict):
         return _midnight(self.valid_until + timedelta(days=1))
 
 
+class AuditorEntry(_Strict):
+    """``[[auditor]]``: who may read the log, under the reference that her first login shows her.
+
+    Without ``organisation``, every organisation's entries. ``label`` is for whoever reads the file, and stays in it.
+    """
+
+    subject: str = Field(pattern=r"^a_[0-9a-f]{64}$")
+    role: Role
+    organisation: SiretText | None = None
+    label: str | None = Field(default=None, min_length=1, max_length=100)
+
+
 class RegistryFile(_Strict):
     """The whole file."""
 
     organisation: list[Organisation] = []
     client: list[Application] = []
     habilitation: list[HabilitationEntry] = []
+    auditor: list[AuditorEntry] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +190,13 @@ def _cross_check(file: RegistryFile, datasets: Datasets) -> Iterable[str]:
     yield from _doubles("organisation", "siret", [one.siret for one in file.organisation])
     yield from _doubles("client", "client_id", [one.client_id for one in file.client])
     yield from _doubles("habilitation", "id", [one.id for one in file.habilitation])
+    yield from _doubles("auditor", "subject", [one.subject for one in file.auditor])
     for number, client in enumerate(file.client, 1):
         if client.organisation not in known.organisations:
             yield f"client[{number}].organisation: no [[organisation]] has this siret"
+    for number, auditor in enumerate(file.auditor, 1):
+        if auditor.organisation not in {None, *known.organisations}:
+            yield f"auditor[{number}].organisation: no [[organisation]] has this siret"
     for number, habilitation in enumerate(file.habilitation, 1):
         for fault in _check_habilitation(habilitation, known):
             yield f"habilitation[{number}].{fault}"

@@ -25,5 +25,5 @@ def load_file(settings: Settings, path: Path) -> str:
         engine.dispose()
     return (
         f"Registry version {version}: {len(file.organisation)} organisations, {len(file.client)} applications, "
-        f"{len(file.habilitation)} habilitations."
+        f"{len(file.habilitation)} habilitations, {len(file.auditor)} auditors."
     )

@@ -65,6 +65,19 @@ class FranceConnectSettings(BaseModel):
     client_secret: SecretStr = Field(min_length=1, description="the client_secret FranceConnect gave")
 
 
+class ProConnectSettings(BaseModel):
+    """Accord as a ProConnect partner: how auditors and operators log in. Without it their pages are not offered."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: WebUrl = Field(
+        description="ProConnect's issuer, such as https://auth.agentconnect.gouv.fr/api/v2; without ProConnect the "
+        "auditors' pages are not offered"
+    )
+    client_id: str = Field(min_length=1, description="the client_id ProConnect gave")
+    client_secret: SecretStr = Field(min_length=1, description="the client_secret ProConnect gave")
+
+
 class HolderSettings(BaseModel):
     """How one data holder is reached."""
 
@@ -85,6 +98,9 @@ class Settings(BaseSettings):
     issuer: WebUrl = Field(description="public URL of this deployment; https except on localhost")
     keys_dir: Path = Field(description="directory of the keys made by 'accord keys init'")
     franceconnect: FranceConnectSettings = Field(description="Accord as a FranceConnect partner")
+    proconnect: ProConnectSettings | None = Field(
+        default=None, description="Accord as a ProConnect partner; without it the auditors' pages are not offered"
+    )
     holders: dict[str, HolderSettings] = Field(default_factory=dict, description="data holders by name")
     database_url: Annotated[str, AfterValidator(_database_url)] = Field(
         default="sqlite:///accord.sqlite", description="sqlite:///PATH or postgresql://..."
@@ -156,6 +172,8 @@ def setting_lines() -> list[tuple[str, str, str]]:
     for name, field in Settings.model_fields.items():
         if name == "franceconnect":
             lines += _nested(f"{PREFIX}FRANCECONNECT__", FranceConnectSettings)
+        elif name == "proconnect":
+            lines += _nested(f"{PREFIX}PROCONNECT__", ProConnectSettings)
         elif name == "holders":
             lines += _nested(f"{PREFIX}HOLDERS__<NAME>__", HolderSettings)
         else:

@@ -1,4 +1,4 @@
-"""The registry's tables: organisations, applications, habilitations. Replaced whole by each load of the file."""
+"""The registry's tables: organisations, applications, habilitations, auditors. Each load of the file replaces all."""
 
 from typing import Any
 
@@ -51,6 +51,16 @@ class HabilitationRow(Base, table=True):
     valid_from: int = Field(sa_type=BigInteger)
     valid_until: int = Field(sa_type=BigInteger)
     datapass: str | None = None
+
+
+class AuditorRow(Base, table=True):
+    """Who may read the log. The file's label stays in the file: nothing here needs a name."""
+
+    __tablename__ = "registry_auditors"
+
+    subject: str = Field(primary_key=True, max_length=66)
+    role: str = Field(max_length=16)
+    organisation: str | None = Field(default=None, foreign_key="registry_organisations.siret", max_length=14)
 
 
 class RegistryVersionRow(Base, table=True):

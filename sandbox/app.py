@@ -1,16 +1,20 @@
-"""The sandbox as one application: FranceConnect under ``/api/v2``, API Particulier, the town's portal at ``/``."""
+"""The sandbox as one application: FranceConnect under ``/api/v2``, ProConnect under ``/proconnect/api/v2``, and more.
+
+API Particulier answers under its own paths; the town's portal is at ``/``.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fastapi import FastAPI
 
-from sandbox import api_particulier, franceconnect, portail_famille
+from sandbox import api_particulier, franceconnect, portail_famille, proconnect
 from sandbox.api_particulier import Family, identity_of
 from sandbox.franceconnect import Partner, Person, Provider
 from sandbox.portail_famille import PortalConfig
 
 FRANCECONNECT_PATH = "/api/v2"
+PROCONNECT_PATH = "/proconnect/api/v2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,8 @@ class SandboxConfig:
     """The sandbox's own URL."""
     partner: Partner
     """Accord, as FranceConnect knows it."""
+    agents_partner: Partner
+    """Accord, as ProConnect knows it."""
     portal: PortalConfig
     """The town's portal, as Accord knows it."""
     holder_token: str = field(repr=False)
@@ -35,6 +41,12 @@ def create_sandbox(config: SandboxConfig) -> FastAPI:
     )
     app = FastAPI(title="Accord's sandbox", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(franceconnect.router(provider), prefix=FRANCECONNECT_PATH)
+    agents = proconnect.Provider(
+        config.base_url + PROCONNECT_PATH,
+        partners=[config.agents_partner],
+        people=proconnect.agents_of(config.portal.recipient),
+    )
+    app.include_router(proconnect.router(agents), prefix=PROCONNECT_PATH)
     app.include_router(api_particulier.router(config.families, config.holder_token))
     app.include_router(portail_famille.router(config.portal))
     return app

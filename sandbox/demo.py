@@ -12,11 +12,13 @@ from types import FrameType
 from rich.console import Console
 from rich.prompt import Confirm
 
+from exchange.keyring import KeyringError
 from sandbox.api_particulier import FamiliesInvalid
 from sandbox.app import create_sandbox, people_of
 from sandbox.browser import Browser, PageMissing
 from sandbox.journey import Journey, Unexpected
 from sandbox.ports import PortTaken, choose_port
+from sandbox.proconnect import agents_of
 from sandbox.servers import ServerFailed, accord_running, failure_of, run_accord, sandbox_running
 from sandbox.world import World, make_world
 
@@ -48,7 +50,7 @@ def run_demo(
             world = make_world(home.resolve(), port=ports[0], sandbox_port=ports[1], fixtures=fixtures)
             process = _start(world, world_life, console, sandbox_port=ports[1])
             _show(world, process, console, headless=headless)
-        except (PortTaken, FamiliesInvalid, ServerFailed, PageMissing, Unexpected) as failure:
+        except (PortTaken, FamiliesInvalid, KeyringError, ServerFailed, PageMissing, Unexpected) as failure:
             console.print(str(failure), style="bold red", markup=False)
             return FAILED
         except KeyboardInterrupt:
@@ -105,6 +107,9 @@ def _invite(world: World, console: Console) -> None:
     for person in people_of(world.sandbox.families)[:PEOPLE_SHOWN]:
         console.print(f"  {person.label}", markup=False)
     console.print(f"Then see who accessed what at {world.accord_url}/mes-acces, and withdraw when you like.")
+    console.print(f"Auditors read the whole log at {world.accord_url}/audit; ProConnect's stand-in knows:")
+    for agent in agents_of(world.sandbox.portal.recipient):
+        console.print(f"  {agent.label}", markup=False)
     console.print("Ctrl-C stops everything.")
 
 

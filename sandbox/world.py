@@ -1,10 +1,12 @@
 """The demo's world in a folder: a registry file, an environment for Accord, and what the stand-ins must agree on.
 
-Every key and secret is made here, at random, for one run.
+Every key and secret is made here, at random, for one run; Accord's own keys too, as the registry names its auditors by
+pseudonyms made with one of them.
 """
 
 import json
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -13,11 +15,15 @@ from pathlib import Path
 
 from joserfc.jwk import ECKey
 
+from audit.auditors import Auditor, Role
+from exchange.keyring import load_keyring, make_keyring
+from exchange.proconnect import agent_subject
 from openapi.fields import siret
 from sandbox.api_particulier import load_families
-from sandbox.app import FRANCECONNECT_PATH, SandboxConfig
+from sandbox.app import FRANCECONNECT_PATH, PROCONNECT_PATH, SandboxConfig
 from sandbox.franceconnect import Partner
 from sandbox.portail_famille import PortalConfig
+from sandbox.proconnect import agents_of
 
 TOWN = "Commune de Valombre"
 TOWN_SIRET = siret("21990001600011")
@@ -60,7 +66,8 @@ def make_world(
 ) -> World:
     """Write the world for Accord on ``port`` and the sandbox on ``sandbox_port``, over ``fixtures`` or our families.
 
-    ``fields`` replaces what the town is habilitated for and asks.
+    ``fields`` replaces what the town is habilitated for and asks. Keys that are there already are kept; raises
+    :class:`exchange.keyring.KeyringError` when one cannot be read.
     """
     accord_url, sandbox_url = f"http://localhost:{port}", f"http://localhost:{sandbox_port}"
     sandbox = _sandbox(accord_url, sandbox_url, fixtures)
@@ -68,7 +75,11 @@ def make_world(
         sandbox = replace(sandbox, portal=replace(sandbox.portal, fields=fields))
     folder.mkdir(parents=True, exist_ok=True)
     registry = folder / REGISTRY_FILE
-    registry.write_text(_registry(sandbox.portal, today(), fields=fields or HABILITATION_FIELDS), encoding="utf-8")
+    registry.write_text(
+        _registry(sandbox.portal, today(), fields=fields or HABILITATION_FIELDS)
+        + _auditors(sandbox, pseudonym_key=_pseudonym_key(folder / KEYS_FOLDER, accord_url)),
+        encoding="utf-8",
+    )
     environment = folder / ENVIRONMENT_FILE
     environment.touch(mode=0o600)
     environment.write_text(_dotenv(_environment(folder, accord_url, port, sandbox)), encoding="utf-8")
@@ -88,6 +99,12 @@ def _sandbox(accord_url: str, sandbox_url: str, fixtures: Path | None) -> Sandbo
             redirect_uris=(f"{accord_url}/franceconnect/retour",),
             post_logout_redirect_uris=(f"{accord_url}/deconnexion",),
         ),
+        agents_partner=Partner(
+            client_id="accord",
+            client_secret=secrets.token_urlsafe(32),
+            redirect_uris=(f"{accord_url}/audit/retour",),
+            post_logout_redirect_uris=(f"{accord_url}/audit/deconnexion",),
+        ),
         portal=PortalConfig(
             issuer=accord_url, base_url=sandbox_url, client_id=CLIENT_ID, recipient=TOWN_SIRET, key=key
         ),
@@ -106,6 +123,9 @@ def _environment(folder: Path, accord_url: str, port: int, sandbox: SandboxConfi
         "ACCORD_FRANCECONNECT__ISSUER": sandbox.base_url + FRANCECONNECT_PATH,
         "ACCORD_FRANCECONNECT__CLIENT_ID": sandbox.partner.client_id,
         "ACCORD_FRANCECONNECT__CLIENT_SECRET": sandbox.partner.client_secret,
+        "ACCORD_PROCONNECT__ISSUER": sandbox.base_url + PROCONNECT_PATH,
+        "ACCORD_PROCONNECT__CLIENT_ID": sandbox.agents_partner.client_id,
+        "ACCORD_PROCONNECT__CLIENT_SECRET": sandbox.agents_partner.client_secret,
         "ACCORD_HOLDERS__API_PARTICULIER__URL": sandbox.base_url,
         "ACCORD_HOLDERS__API_PARTICULIER__TOKEN": sandbox.holder_token,
     }
@@ -153,6 +173,36 @@ code = {_quoted(portal.purpose)}
 fr = "Calculer le tarif de la crèche selon vos ressources"
 en = "Work out what the nursery costs according to your income"
 """
+
+
+def _pseudonym_key(folder: Path, accord_url: str) -> bytes:
+    """The key that 'accord keys init' would make; it finds this one and keeps it."""
+    make_keyring(folder, log_origin=f"{accord_url.split('://', 1)[1]}/log", now=time.time())
+    return load_keyring(folder).pseudonym
+
+
+def auditors(sandbox: SandboxConfig, *, pseudonym_key: bytes) -> dict[str, Auditor]:
+    """What the demo's registry makes of ProConnect's agents, by their label."""
+    town, issuer = sandbox.portal.recipient, sandbox.base_url + PROCONNECT_PATH
+    roles: Mapping[str, tuple[Role, str | None]] = {
+        "claire": ("auditor", None),
+        "marc": ("auditor", town),
+        "nadia": ("operator", None),
+    }
+    return {
+        agent.label: Auditor(agent_subject(issuer, agent.sub, pseudonym_key), *roles[agent.key])
+        for agent in agents_of(town)
+    }
+
+
+def _auditors(sandbox: SandboxConfig, *, pseudonym_key: bytes) -> str:
+    entries = []
+    for label, auditor in auditors(sandbox, pseudonym_key=pseudonym_key).items():
+        lines = ["", "[[auditor]]", f"subject = {_quoted(auditor.subject)}", f"role = {_quoted(auditor.role)}"]
+        if auditor.organisation is not None:
+            lines.append(f"organisation = {_quoted(auditor.organisation)}")
+        entries += [*lines, f"label = {_quoted(label)}"]
+    return "\n".join(entries) + "\n"
 
 
 def _quoted(text: str) -> str:

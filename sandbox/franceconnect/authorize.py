@@ -1,7 +1,7 @@
-"""The checks of FranceConnect's ``/authorize``: pure, parameters in, a login to offer or a refusal out.
+"""The checks of ``/authorize``: pure, parameters in, a login to offer or a refusal out.
 
 FranceConnect validates the parameters against a closed list: one it does not document (PKCE's, for one) is a
-malformed request, like a ``state`` or ``nonce`` too short.
+malformed request, like a ``state`` or ``nonce`` too short. ProConnect does too, with another list.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,12 +11,21 @@ from typing import TypeAlias
 from sandbox.franceconnect.people import Partner
 
 REQUIRED = ("response_type", "client_id", "redirect_uri", "acr_values", "scope", "state", "nonce")
-OPTIONAL = ("claims", "prompt")
-SHORTEST_NONCE = 22
 LONGEST_VALUE = 2048
 ACR = "eidas1"
 
 _PROMPTS = ("login", "consent", "login consent", "consent login")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What differs from one federation to the other."""
+
+    scopes: Collection[str]
+    """Those that a partner may ask for."""
+    optional: tuple[str, ...] = ("claims", "prompt")
+    shortest_nonce: int = 22
+    """Characters of a ``state`` or ``nonce``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Shown on FranceConnect's own page (error Y000400): there is nowhere safe to send the person back to."""
+    """Shown on the federation's own page (error Y000400): there is nowhere safe to send the person back to."""
 
     reason: str
 
@@ -50,14 +59,12 @@ class Refused:
 Decision: TypeAlias = Login | Malformed | Refused
 
 
-def check_authorize(
-    parameters: Sequence[tuple[str, str]], partners: Mapping[str, Partner], known_scopes: Collection[str]
-) -> Decision:
+def check_authorize(parameters: Sequence[tuple[str, str]], partners: Mapping[str, Partner], rules: Rules) -> Decision:
     """Decide on the query of an authorization request."""
     given = dict(parameters)
-    if fault := _form_fault(parameters, given) or _partner_fault(given, partners):
+    if fault := _form_fault(parameters, given, rules) or _partner_fault(given, partners):
         return Malformed(fault)
-    if refusal := _refusal(given, known_scopes):
+    if refusal := _refusal(given, rules.scopes):
         error, description = refusal
         return Refused(given["redirect_uri"], given["state"], error, description)
     return Login(
@@ -69,8 +76,8 @@ def check_authorize(
     )
 
 
-def _form_fault(parameters: Sequence[tuple[str, str]], given: Mapping[str, str]) -> str | None:
-    if unlisted := sorted(given.keys() - {*REQUIRED, *OPTIONAL}):
+def _form_fault(parameters: Sequence[tuple[str, str]], given: Mapping[str, str], rules: Rules) -> str | None:
+    if unlisted := sorted(given.keys() - {*REQUIRED, *rules.optional}):
         return f"parameter not listed: {unlisted[0]}"
     if len(given) != len(parameters):
         return "a parameter is given twice"
@@ -78,8 +85,8 @@ def _form_fault(parameters: Sequence[tuple[str, str]], given: Mapping[str, str])
         return f"parameter missing: {missing[0]}"
     if too_long := [name for name, value in parameters if len(value) > LONGEST_VALUE]:
         return f"parameter too long: {too_long[0]}"
-    if short := [name for name in ("state", "nonce") if len(given[name]) < SHORTEST_NONCE]:
-        return f"{short[0]} must have at least {SHORTEST_NONCE} characters"
+    if short := [name for name in ("state", "nonce") if len(given[name]) < rules.shortest_nonce]:
+        return f"{short[0]} must have at least {rules.shortest_nonce} characters"
     return None
 
 

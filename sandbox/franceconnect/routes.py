@@ -1,4 +1,4 @@
-"""FranceConnect's HTTP surface, to mount under ``/api/v2``.
+"""A federation's HTTP surface, to mount under ``/api/v2``: FranceConnect's, and ProConnect's without the last but one.
 
 ============================ =====================================================================
 ``/authorize``               checks the request, then sends the person to a login page
@@ -10,7 +10,7 @@
 """
 
 from importlib import resources
-from typing import Annotated
+from typing import Annotated, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Header, Request
@@ -18,26 +18,35 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 
 from sandbox.forms import BadForm, read_form
 from sandbox.franceconnect.authorize import Login, Malformed, Refused, check_authorize
-from sandbox.franceconnect.provider import Provider, TokenRefused, with_query
+from sandbox.franceconnect.federation import Federation, TokenRefused, with_query
+from sandbox.franceconnect.provider import Provider
 from sandbox.rendering import Pages
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+_AnyFederation: TypeAlias = Federation[Any]  # whoever logs in there
 
 _pages = Pages("sandbox.franceconnect")
 
 
 def router(provider: Provider) -> APIRouter:
-    """Every endpoint of ``provider``."""
-    routes = APIRouter(include_in_schema=False)
-    _add_published(routes, provider)
-    _add_authorize(routes, provider)
-    _add_login(routes, provider)
-    _add_partner_side(routes, provider)
+    """Every endpoint of FranceConnect."""
+    routes = login_router(provider)
     _add_data_provider_side(routes, provider)
     return routes
 
 
-def _add_published(routes: APIRouter, provider: Provider) -> None:
+def login_router(federation: _AnyFederation) -> APIRouter:
+    """The endpoints of a login, from discovery to the end of session."""
+    routes = APIRouter(include_in_schema=False)
+    _add_published(routes, federation)
+    _add_authorize(routes, federation)
+    _add_login(routes, federation)
+    _add_partner_side(routes, federation)
+    return routes
+
+
+def _add_published(routes: APIRouter, provider: _AnyFederation) -> None:
     @routes.get("/.well-known/openid-configuration")
     async def configuration() -> JSONResponse:
         return JSONResponse(provider.metadata())
@@ -52,7 +61,7 @@ def _add_published(routes: APIRouter, provider: Provider) -> None:
         return Response(content, media_type="text/css; charset=utf-8")
 
 
-def _add_authorize(routes: APIRouter, provider: Provider) -> None:
+def _add_authorize(routes: APIRouter, provider: _AnyFederation) -> None:
     @routes.get("/authorize")
     async def authorize(request: Request) -> Response:
         return _answer_authorize(provider, request.query_params.multi_items())
@@ -65,7 +74,7 @@ def _add_authorize(routes: APIRouter, provider: Provider) -> None:
             return _error_page(provider, str(error))
 
 
-def _add_login(routes: APIRouter, provider: Provider) -> None:
+def _add_login(routes: APIRouter, provider: _AnyFederation) -> None:
     @routes.get("/interaction/{name}")
     async def login_page(name: str) -> Response:
         login = provider.interaction(name)
@@ -94,7 +103,7 @@ def _add_login(routes: APIRouter, provider: Provider) -> None:
         )
 
 
-def _add_partner_side(routes: APIRouter, provider: Provider) -> None:
+def _add_partner_side(routes: APIRouter, provider: _AnyFederation) -> None:
     @routes.post("/token")
     async def token(request: Request) -> JSONResponse:
         try:
@@ -129,8 +138,8 @@ def _add_data_provider_side(routes: APIRouter, provider: Provider) -> None:
         return Response(answer, media_type="application/token-introspection+jwt", headers=NO_STORE)
 
 
-def _answer_authorize(provider: Provider, parameters: list[tuple[str, str]]) -> Response:
-    decision = check_authorize(parameters, provider.partners, provider.scopes)
+def _answer_authorize(provider: _AnyFederation, parameters: list[tuple[str, str]]) -> Response:
+    decision = check_authorize(parameters, provider.partners, provider.rules)
     if isinstance(decision, Malformed):
         return _error_page(provider, decision.reason)
     if isinstance(decision, Refused):
@@ -139,21 +148,27 @@ def _answer_authorize(provider: Provider, parameters: list[tuple[str, str]]) -> 
     return _redirect(f"{provider.issuer}/interaction/{provider.open_interaction(decision)}")
 
 
-def _login_page(provider: Provider, login: Login) -> HTMLResponse:
+def _login_page(provider: _AnyFederation, login: Login) -> HTMLResponse:
     # A browser holds a form to its page's form-action through redirects too: the partner's origin must be in it.
     parts = urlsplit(login.redirect_uri)
     return _pages.render(
         "login.html",
-        {"people": provider.people.values(), "partner": parts.netloc, "style": _style_url(provider)},
+        {
+            "federation": provider.name,
+            "people": provider.people.values(),
+            "partner": parts.netloc,
+            "style": _style_url(provider),
+        },
         form_targets=(f"{parts.scheme}://{parts.netloc}",),
     )
 
 
-def _error_page(provider: Provider, reason: str) -> HTMLResponse:
-    return _pages.render("error.html", {"reason": reason, "style": _style_url(provider)}, status=400)
+def _error_page(provider: _AnyFederation, reason: str) -> HTMLResponse:
+    values = {"federation": provider.name, "reason": reason, "style": _style_url(provider)}
+    return _pages.render("error.html", values, status=400)
 
 
-def _style_url(provider: Provider) -> str:
+def _style_url(provider: _AnyFederation) -> str:
     return f"{provider.issuer}/style.css"
 
 

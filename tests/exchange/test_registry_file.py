@@ -30,6 +30,16 @@ legal_basis = "consent"
 valid_from = 2026-01-01
 valid_until = 2026-12-31
 datapass = "12345"
+
+[[auditor]]
+subject = "a_{"0" * 64}"
+role = "auditor"
+label = "Contrôle interne"
+
+[[auditor]]
+subject = "a_{"1" * 64}"
+role = "operator"
+organisation = "{_SIRET}"
 """
 
 
@@ -49,6 +59,11 @@ def test_a_right_file_is_read_whole(datasets: Datasets) -> None:
     assert [one.client_id for one in file.client] == ["portail-famille"]
     habilitation = file.habilitation[0]
     assert habilitation.ends() - habilitation.starts() == 365 * 86400
+    assert [(one.role, one.organisation) for one in file.auditor] == [("auditor", None), ("operator", _SIRET)]
+
+
+def test_a_file_without_auditors_lets_nobody_read_the_log(datasets: Datasets) -> None:
+    assert parse_registry(_FILE.split("[[auditor]]", maxsplit=1)[0].encode(), datasets).auditor == []
 
 
 @pytest.mark.parametrize(
@@ -67,6 +82,20 @@ def test_a_right_file_is_read_whole(datasets: Datasets) -> None:
         ("valid_until = 2026-12-31", 'valid_until = "soon"', "habilitation[1].valid_until"),
         ('datapass = "12345"', 'datapas = "12345"', "habilitation[1].datapas"),
         ('legal_basis = "consent"', 'legal_basis = "because"', "habilitation[1].legal_basis"),
+        ('role = "auditor"', 'role = "admin"', "auditor[1].role"),
+        ('role = "auditor"', "", "auditor[1].role"),
+        ("a_0", "b_0", "auditor[1].subject"),
+        ("a_0", "a_00", "auditor[1].subject"),
+        ("a_0", "a_A", "auditor[1].subject"),
+        ("a_" + "0" * 64, "a_" + "1" * 64, "auditor[2].subject"),
+        (f'"operator"\norganisation = "{_SIRET}"', '"operator"\norganisation = "1"', "auditor[2].organisation"),
+        (
+            f'"operator"\norganisation = "{_SIRET}"',
+            '"operator"\norganisation = "21990001600011"',
+            "auditor[2].organisation: no [[organisation]]",
+        ),
+        ("Contrôle interne", "", "auditor[1].label"),
+        ("Contrôle interne", "x" * 101, "auditor[1].label"),
     ],
 )
 def test_a_fault_is_named_by_its_line_or_key(right: str, wrong: str, named: str, datasets: Datasets) -> None:

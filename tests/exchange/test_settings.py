@@ -63,6 +63,27 @@ def test_a_wrong_setting_is_named_with_what_it_takes(
     assert "not-to-be-shown" not in str(caught.value)
 
 
+def test_proconnect_is_optional_and_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().proconnect is None
+    monkeypatch.setenv("ACCORD_PROCONNECT__ISSUER", "https://proconnect.example/api/v2/")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert "ACCORD_PROCONNECT__CLIENT_ID: missing" in str(caught.value)
+    assert "ACCORD_PROCONNECT__CLIENT_SECRET: missing" in str(caught.value)
+    monkeypatch.setenv("ACCORD_PROCONNECT__CLIENT_ID", "accord")
+    monkeypatch.setenv("ACCORD_PROCONNECT__CLIENT_SECRET", "not-to-be-shown")
+    settings = load_settings()
+    assert settings.proconnect is not None
+    assert settings.proconnect.issuer == "https://proconnect.example/api/v2"
+    assert "not-to-be-shown" not in repr(settings)
+
+
+def test_the_auditors_login_is_among_the_settings_shown() -> None:
+    shown = {name: meaning for name, _, meaning in setting_lines()}
+    assert "auditors" in shown["ACCORD_PROCONNECT__ISSUER"]
+    assert {"ACCORD_PROCONNECT__CLIENT_ID", "ACCORD_PROCONNECT__CLIENT_SECRET"} < shown.keys()
+
+
 def test_a_misspelt_setting_does_not_pass_silently(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCORD_DATABSE_URL", "sqlite:///x")
     with pytest.raises(SettingsError, match="ACCORD_DATABSE_URL"):
