@@ -8,11 +8,9 @@ from collections.abc import Sequence
 import orjson
 
 from audit.blocks import BLOCK, OpenBlock
+from audit.layout import HEIGHT, WIDTH
 from audit.merkle import HASH_BYTES, Node, leaf_hash, node_hash
 from audit.store.port import Row, Session
-
-WIDTH = 256
-HEIGHT = 8
 
 
 class Edge:

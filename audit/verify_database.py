@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from audit.layout import WIDTH
 from audit.merkle import leaf_hash
 from audit.model import LogUnavailable
 from audit.store import Session, StoreError, open_store
-from audit.tiles import WIDTH
 from audit.verification import root_of_leaves
 from audit.verifier import Replay, StoredLeaf, Verdict, check_tile
 

@@ -5,16 +5,15 @@ Exit codes: 0 done; 1 the thing checked is wrong; 2 the command or the settings 
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from exchange.settings import Settings, SettingsError, load_settings, setting_lines
+from exchange.audit_commands import audit_app
+from exchange.console import err, explained, out, settings_of_environment
+from exchange.settings import setting_lines
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,15 +36,11 @@ registry_app = typer.Typer(
 keys_app = typer.Typer(no_args_is_help=True, help="The keys of this deployment.")
 db_app = typer.Typer(no_args_is_help=True, help="The database.")
 grants_app = typer.Typer(no_args_is_help=True, help="Citizens' authorisations, as an operator may act on them.")
-audit_app = typer.Typer(no_args_is_help=True, help="The append-only log.")
 app.add_typer(registry_app, name="registry")
 app.add_typer(keys_app, name="keys")
 app.add_typer(db_app, name="db")
 app.add_typer(grants_app, name="grants")
 app.add_typer(audit_app, name="audit")
-
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -58,8 +53,8 @@ def serve() -> None:
     from exchange.server import ServeRefused
     from exchange.server import serve as run
 
-    settings = _settings()
-    with _explained(ServeRefused):
+    settings = settings_of_environment()
+    with explained(ServeRefused):
         run(settings)
 
 
@@ -103,7 +98,7 @@ def registry_load(file: Annotated[Path, typer.Argument(help="The registry, in TO
     from exchange.registry_file import RegistryFileError
     from exchange.registry_load import load_file
 
-    settings = _settings()
+    settings = settings_of_environment()
     try:
         loaded = load_file(settings, file)
     except RegistryFileError as error:
@@ -119,7 +114,7 @@ def keys_init() -> None:
     """Make every key that is missing. An existing key is never replaced: that is what 'rotate' is for."""
     from exchange.keyring import make_keyring
 
-    settings = _settings()
+    settings = settings_of_environment()
     made = make_keyring(settings.keys_dir, log_origin=settings.log_origin, now=time.time())
     out.print(f"{settings.keys_dir}: made {', '.join(made)}" if made else f"{settings.keys_dir}: every key was there")
 
@@ -139,9 +134,9 @@ def keys_rotate(
     from exchange.keyring import IDENTITY, TOKENS, KeyringError
     from exchange.rotation import rotate_keys
 
-    settings = _settings()
+    settings = settings_of_environment()
     named = [name for name, asked in ((TOKENS, tokens), (IDENTITY, identity)) if asked]
-    with _explained(KeyringError), _explained(LogError):
+    with explained(KeyringError), explained(LogError):
         rotations = rotate_keys(settings, named or [TOKENS, IDENTITY])
     for rotation in rotations:
         out.print(rotation.told(publish_seconds=settings.key_publish_seconds), markup=False)
@@ -152,8 +147,8 @@ def keys_show() -> None:
     """Show the public halves: the log's verifier key and the ids of the other keys."""
     from exchange.keyring import KeyringError, load_keyring
 
-    settings = _settings()
-    with _explained(KeyringError):
+    settings = settings_of_environment()
+    with explained(KeyringError):
         keyring = load_keyring(settings.keys_dir)
     out.print(f"log       {keyring.log.vkey}", markup=False)
     out.print(f"tokens    {', '.join(key.kid for key in keyring.tokens.signing)}", markup=False)
@@ -177,7 +172,7 @@ def db_migrate() -> None:
     """Bring the tables to the newest version. Safe to run twice, and from two places at once."""
     from exchange.database import migrate
 
-    migrate(_settings().database_url)
+    migrate(settings_of_environment().database_url)
     out.print("The database is at the newest version.")
 
 
@@ -201,61 +196,6 @@ def openapi(
         raise typer.Exit(1)
 
 
-@audit_app.command("verify")
-def audit_verify(
-    database: Annotated[
-        str | None, typer.Option("--from", help="The database to verify; default: ACCORD_DATABASE_URL.")
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option(help="The log's verifier key (C2SP vkey); default: from ACCORD_KEYS_DIR.")
-    ] = None,
-) -> None:
-    """Replay the whole log: entries, tree, checkpoints, no access after its grant's end, nothing spent twice.
-
-    With --from and --key no setting is needed.
-    """
-    from audit.verify_database import verify_database
-
-    if database is None or key is None:
-        settings = _settings()
-        database = database or settings.database_url
-        key = key or _vkey(settings)
-    verdict = verify_database(database, key)
-    for finding in verdict.findings:
-        err.print(f"  {finding}", markup=False)
-    if not verdict.ok:
-        err.print(f"The log does not verify: {len(verdict.findings)} findings.", style="bold red")
-        raise typer.Exit(1)
-    out.print(f"The log verifies: {verdict.size} entries, root {verdict.root.hex()}.")
-
-
-@audit_app.command("verify-proof")
-def audit_verify_proof(
-    file: Annotated[Path, typer.Argument(help="A proof downloaded from 'mes accès'.", exists=True, dir_okay=False)],
-    key: Annotated[
-        str | None, typer.Option(help="The log's verifier key (C2SP vkey); default: from ACCORD_KEYS_DIR.")
-    ] = None,
-) -> None:
-    """Check one access's proof: it is in the log that the key signs, and its detail is what the entry seals.
-
-    With --key no setting is needed, and no network: nobody has to be trusted but whoever gave the key.
-    """
-    from audit.checkpoint import NoteInvalid
-    from audit.verifier import MAX_PROOF_FILE_BYTES, VerificationFailed, verify_proof_file
-
-    with file.open("rb") as opened:
-        content = opened.read(MAX_PROOF_FILE_BYTES + 1)
-    try:
-        proven = verify_proof_file(content, key or _vkey(_settings()))
-    except (VerificationFailed, NoteInvalid) as error:
-        err.print(f"The proof does not verify: {error}.", style="bold red", markup=False)
-        raise typer.Exit(1) from None
-    out.print(f"The proof verifies: entry {proven.index} of {proven.checkpoint.origin}.", markup=False)
-    for name in ("time", "recipient", "dataset", "fields", "purpose", "outcome"):
-        if name in proven.entry:
-            out.print(f"  {name}: {_told(proven.entry[name])}", markup=False)
-
-
 @app.command()
 def settings() -> None:
     """List every setting, its default and its meaning."""
@@ -271,8 +211,8 @@ def _change_grant(grant_id: str, act: Literal["suspend", "resume"]) -> None:
     from exchange.keyring import KeyringError
     from openapi.problem import AccordError, problem
 
-    with _explained(KeyringError, LogError):
-        accord = Accord(_settings())
+    with explained(KeyringError, LogError):
+        accord = Accord(settings_of_environment())
     try:
         grant = getattr(accord.desk, act)(grant_id)
     except AccordError as error:
@@ -281,29 +221,3 @@ def _change_grant(grant_id: str, act: Literal["suspend", "resume"]) -> None:
     finally:
         accord.close()
     out.print(f"{grant.grant_id}: {grant.status}", markup=False)
-
-
-def _told(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _vkey(settings: Settings) -> str:
-    from exchange.keyring import KeyringError, load_keyring
-
-    with _explained(KeyringError):
-        return load_keyring(settings.keys_dir).log.vkey
-
-
-def _settings() -> Settings:
-    with _explained(SettingsError):
-        return load_settings()
-
-
-@contextmanager
-def _explained(*expected: type[Exception]) -> Iterator[None]:
-    """An expected error is its own message and exit code 2, without a traceback."""
-    try:
-        yield
-    except expected as error:
-        err.print(str(error), style="red", markup=False)
-        raise typer.Exit(2) from None
