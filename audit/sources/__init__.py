@@ -1,0 +1,1 @@
+"""Where the bytes of a log are read from to verify it: a database, a folder, a web server."""
