@@ -1,17 +1,29 @@
 """The tree: the vectors of transparency-dev/merkle, every size up to 256, and a real log of another implementation."""
 
 import json
-import struct
+import random
 from base64 import b64decode
 from contextlib import suppress
 from pathlib import Path
 
+import pymerkle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.checkpoint import NoteVerifier
-from audit.merkle import EMPTY_ROOT, Frontier, Growth, ProofInvalid, leaf_hash, node_hash
+from audit.layout import TilePath, bundle_of, entries_of, tiles_of
+from audit.merkle import (
+    EMPTY_ROOT,
+    Frontier,
+    Growth,
+    Node,
+    ProofInvalid,
+    leaf_hash,
+    node_hash,
+    path_through,
+    right_edge,
+)
 from audit.verification import (
     consistency_path,
     inclusion_path,
@@ -19,6 +31,9 @@ from audit.verification import (
     verify_consistency,
     verify_inclusion,
 )
+
+LOG_OF_ANOTHER = "example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx"
+AGREEMENTS = 10_000
 
 LEAVES = [leaf_hash(str(number).encode()) for number in range(256)]
 
@@ -87,23 +102,122 @@ def test_every_consistency_vector_is_judged_as_it_says(reference: Path) -> None:
         assert _accepted(vector, check) is not vector["wantErr"], vector["desc"]
 
 
-def test_a_real_log_of_another_implementation_is_followed_size_by_size(reference: Path) -> None:
-    folder = reference / "vectors" / "tlog" / "testdata" / "log"
-    verifier = NoteVerifier("example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx")
-    leaves = [leaf_hash(entry) for entry in _bundle((folder / "tile/entries/000.p/15").read_bytes())]
+def test_every_vector_of_a_leaf_in_a_subtree_is_judged_as_it_says(reference: Path) -> None:
+    """The hashes of leaves ``start`` to ``end`` are a tree of their own."""
+    for vector in _vectors(reference, "subtreeinclusion"):
+        start, end = int(str(vector["start"])), int(str(vector["end"]))
+
+        def check(vector: dict[str, object] = vector, start: int = start, end: int = end) -> None:
+            verify_inclusion(
+                leaf=_one(vector, "leafHash"),
+                index=int(str(vector["leafIdx"])) - start,
+                size=end - start,
+                path=_hashes(vector, "proof"),
+                root=_one(vector, "root"),
+            )
+
+        assert _accepted(vector, check) is not vector["wantErr"], vector["desc"]
+
+
+def test_every_vector_of_a_subtree_that_is_a_past_of_the_log_is_judged_as_it_says(reference: Path) -> None:
+    """A subtree that starts at 0 is a past of the log, and its proof is a consistency proof.
+
+    The 27 others are of subtrees that start later, for which Accord neither makes nor takes proofs, or of an empty
+    one, whose proof proves nothing: the vectors of consistency want it refused.
+    """
+    vectors = [one for one in _vectors(reference, "subtreeconsistency") if not one["start"] and one["end"]]
+    assert len(vectors) == 91
+    for vector in vectors:
+
+        def check(vector: dict[str, object] = vector) -> None:
+            verify_consistency(
+                size1=int(str(vector["end"])),
+                root1=_one(vector, "root1"),
+                size2=int(str(vector["size"])),
+                root2=_one(vector, "root2"),
+                path=_hashes(vector, "proof"),
+            )
+
+        assert _accepted(vector, check) is not vector["wantErr"], vector["desc"]
+
+
+def test_every_checkpoint_of_a_real_log_is_signed_and_its_root_is_that_of_the_entries(reference: Path) -> None:
+    folder, entries = _real_log(reference)
+    for size in range(16):
+        checkpoint = NoteVerifier(LOG_OF_ANOTHER).open((folder / f"checkpoint.{size}").read_text())
+        leaves = [leaf_hash(entry) for entry in entries[:size]]
+        assert (checkpoint.size, checkpoint.root) == (size, root_of_leaves(leaves))
+    assert (folder / "checkpoint").read_text() == (folder / "checkpoint.15").read_text()
+
+
+def test_every_tile_and_bundle_of_a_real_log_is_written_and_read_byte_for_byte(reference: Path) -> None:
+    folder, entries = _real_log(reference)
+    files = {str(file.relative_to(folder)) for file in (folder / "tile").rglob("*") if file.is_file()}
+    assert files == {str(tile) for size in range(16) for tile in tiles_of(size)}
+    for name in files:
+        tile, content = TilePath.parse(name), (folder / name).read_bytes()
+        held = entries[tile.first : tile.first + tile.width]
+        assert str(tile) == name
+        if tile.level == "entries":
+            assert entries_of(content, width=tile.width) == held
+            assert content == bundle_of(held)
+        else:
+            assert content == b"".join(map(leaf_hash, held))
+
+
+def test_a_real_log_proves_each_of_its_leaves_and_each_of_its_pasts_at_every_size(reference: Path) -> None:
+    _, entries = _real_log(reference)
+    every = [leaf_hash(entry) for entry in entries]
     for size in range(1, 16):
-        checkpoint = verifier.open((folder / f"checkpoint.{size}").read_text())
-        assert (checkpoint.size, checkpoint.root) == (size, root_of_leaves(leaves[:size]))
-        assert (folder / f"tile/0/000.p/{size}").read_bytes() == b"".join(leaves[:size])
+        leaves, root = every[:size], root_of_leaves(every[:size])
+        for index in range(size):
+            path = inclusion_path(leaves, index)
+            verify_inclusion(leaf=leaves[index], index=index, size=size, path=path, root=root)
+        for past in range(1, size + 1):
+            path = consistency_path(leaves, past)
+            verify_consistency(size1=past, root1=root_of_leaves(leaves[:past]), size2=size, root2=root, path=path)
 
 
-def _bundle(content: bytes) -> list[bytes]:
-    entries, at = [], 0
-    while at < len(content):
-        (length,) = struct.unpack_from(">H", content, at)
-        entries.append(content[at + 2 : at + 2 + length])
-        at += 2 + length
-    return entries
+def _real_log(reference: Path) -> tuple[Path, list[bytes]]:
+    folder = reference / "vectors" / "tlog" / "testdata" / "log"
+    return folder, entries_of((folder / str(TilePath("entries", 0, 15))).read_bytes(), width=15)
+
+
+def test_pymerkle_makes_the_same_roots_and_the_same_proofs() -> None:
+    chance = random.Random(6962)  # noqa: S311  # cases, not secrets
+    tree = pymerkle.InmemoryTree()
+    tree.append_entries([str(number).encode() for number in range(2_048)])
+    leaves = [tree.get_leaf(number + 1) for number in range(2_048)]
+    assert leaves[:256] == LEAVES
+    levels = _levels(leaves)
+    for _ in range(AGREEMENTS):
+        size = int(2 ** chance.uniform(0, 11))
+        index, past = chance.randrange(size), chance.randint(1, size)
+        theirs = tree.prove_inclusion(index + 1, size)
+        assert path_through(index, size, levels, right_edge(size, levels)) == theirs.path[1:]
+        root, past_root = tree.get_root(size), tree.get_root(past)
+        verify_inclusion(leaf=leaves[index], index=index, size=size, path=theirs.path[1:], root=root)
+        path = _as_the_rfc_has_it(tree.prove_consistency(past, size))
+        assert consistency_path(leaves[:size], past) == path
+        verify_consistency(size1=past, root1=past_root, size2=size, root2=root, path=path)
+
+
+def _levels(leaves: list[bytes]) -> Node:
+    rows = [leaves]
+    while len(rows[-1]) > 1:
+        below = rows[-1]
+        rows.append([node_hash(below[at], below[at + 1]) for at in range(0, len(below) - 1, 2)])
+    return lambda level, index: rows[level][index]
+
+
+def _as_the_rfc_has_it(proof: pymerkle.ConsistencyProof) -> list[bytes]:
+    """pymerkle goes down to a leaf: what lies to the right of the past's last subtree comes in pieces."""
+    if proof.prior_size == proof.size:
+        return []
+    last = proof.subset.index(1)
+    pieces = pymerkle.InclusionProof("sha256", True, last, last, proof.rule[:last], proof.path[:last])
+    path = [pieces.compute_root(), *proof.path[last + 1 :]]
+    return path if proof.prior_size.bit_count() == 1 else [proof.path[last], *path]
 
 
 def test_every_tree_up_to_256_leaves_proves_each_of_its_leaves_and_each_of_its_pasts() -> None:
