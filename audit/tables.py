@@ -1,4 +1,4 @@
-"""The log's tables. Only the head's one row ever changes, and only forward; triggers see to it on both engines."""
+"""The log's tables. No row of them is ever changed; what is erased, a retention run has named: triggers see to it."""
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData
 from sqlmodel import Field, SQLModel
@@ -43,11 +43,12 @@ class TileRow(Base, table=True):
 
 
 class CheckpointRow(Base, table=True):
-    """A signed checkpoint: one for each commit."""
+    """A signed checkpoint and the frontier of its tree: one row for each commit. The newest is the head of the log."""
 
     __tablename__ = "log_checkpoints"
 
     size: int = Field(sa_column=Column(_Index, primary_key=True, autoincrement=False))
+    frontier: bytes = Field(sa_type=LargeBinary)
     note: str
 
 
@@ -125,14 +126,3 @@ class CosignatureRow(Base, table=True):
     size: int = Field(sa_column=Column(_Index, primary_key=True, autoincrement=False))
     witness: str = Field(primary_key=True)
     line: str
-
-
-class HeadRow(Base, table=True):
-    """The head of the log: one row."""
-
-    __tablename__ = "log_head"
-
-    id: int = Field(primary_key=True)
-    size: int = Field(sa_type=_Index)
-    frontier: bytes = Field(sa_type=LargeBinary)
-    root: bytes = Field(sa_type=LargeBinary)

@@ -1,9 +1,12 @@
 """What the log asks of a database, and the statements, which both engines share."""
 
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
+
+from audit.merkle import EMPTY_ROOT
 
 Row: TypeAlias = tuple[Any, ...]
 """A row as the driver gives it."""
@@ -15,7 +18,10 @@ class StoreError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The head of the log: size in entries, the frontier's hashes one after the other, the root."""
+    """The head of the log: size in entries, the frontier's hashes one after the other, the root that was signed.
+
+    It is the newest checkpoint's row. ``root`` is empty when the note does not say one.
+    """
 
     size: int
     frontier: bytes
@@ -123,9 +129,20 @@ INSERTS = {
 NEW_TERMS = "INSERT INTO log_terms (term, block) VALUES (?, ?) ON CONFLICT DO NOTHING"
 ERASE = 'DELETE FROM log_details WHERE "index" = ?'
 FORGET = 'DELETE FROM log_lookups WHERE segment = ? AND key = ? AND "index" = ?'
-CHECKPOINT = "INSERT INTO log_checkpoints (size, note) VALUES (?, ?)"
-READ_HEAD = "SELECT size, frontier, root FROM log_head WHERE id = 1"
-MOVE_HEAD = "UPDATE log_head SET size = ?, frontier = ?, root = ? WHERE id = 1"
+CHECKPOINT = "INSERT INTO log_checkpoints (size, frontier, note) VALUES (?, ?, ?)"
+READ_HEAD = "SELECT size, frontier, note FROM log_checkpoints ORDER BY size DESC LIMIT 1"
+
+
+def head_of(row: Row | None) -> Head:
+    """The head by the row that :data:`READ_HEAD` gives; without one the log is empty."""
+    if row is None:
+        return Head(0, b"", EMPTY_ROOT)
+    size, frontier, note = row
+    try:
+        root = b64decode(note.split("\n", 3)[2])
+    except (IndexError, ValueError):
+        root = b""
+    return Head(size, bytes(frontier), root)
 
 
 def inserts(batch: Batch) -> Iterable[tuple[str, Sequence[Row]]]:
@@ -134,7 +151,7 @@ def inserts(batch: Batch) -> Iterable[tuple[str, Sequence[Row]]]:
         if rows := getattr(batch, name):
             yield statement, rows
     yield from rare_changes(batch)
-    yield CHECKPOINT, [(batch.head.size, batch.note)]
+    yield CHECKPOINT, [(batch.head.size, batch.head.frontier, batch.note)]
 
 
 def rare_changes(batch: Batch) -> Iterable[tuple[str, Sequence[Row]]]:

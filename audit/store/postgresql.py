@@ -12,7 +12,6 @@ from audit.store.arrays import DUMPERS, packed
 from audit.store.port import (
     ERASE,
     FORGET,
-    MOVE_HEAD,
     READ_HEAD,
     Batch,
     Head,
@@ -21,6 +20,7 @@ from audit.store.port import (
     Row,
     Session,
     StoreError,
+    head_of,
     inserts,
 )
 
@@ -84,7 +84,7 @@ class PostgresqlSession:
                     head = self._connection.execute(READ_HEAD)
                     spent = self._connection.execute(_SPENT, (packed(spends),)) if spends else None
                     closed = self._connection.execute(_CLOSED, (packed(closing),)) if closing else None
-                yield Locked(_head(head.fetchone()), _keys(spent), _keys(closed))
+                yield Locked(head_of(head.fetchone()), _keys(spent), _keys(closed))
             finally:
                 if self._connection.info.transaction_status != TransactionStatus.IDLE:
                     self._roll_back()
@@ -94,7 +94,6 @@ class PostgresqlSession:
         with _translated(), self._connection.pipeline():
             for statement, rows in inserts(batch):
                 self._connection.execute(*_at_once(statement, rows))
-            self._connection.execute(_psycopg(MOVE_HEAD), (batch.head.size, batch.head.frontier, batch.head.root))
             self._connection.execute("COMMIT")
 
     def _roll_back(self) -> None:
@@ -116,7 +115,7 @@ class PostgresqlSession:
 
     def head(self) -> Head:
         """The head."""
-        return _head(self.rows(READ_HEAD)[0])
+        return head_of(next(iter(self.rows(READ_HEAD)), None))
 
     def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """The rows of a reading statement."""
@@ -157,12 +156,6 @@ def _at_once(statement: str, rows: Sequence[Row]) -> tuple[Any, tuple[bytes, ...
     """One statement for all the rows: its columns as arrays."""
     columns = tuple(packed(column) for column in zip(*rows, strict=True))
     return DELETES.get(statement) or _unnested(statement), columns
-
-
-def _head(row: Row | None) -> Head:
-    if row is None:
-        raise StoreError("the log has no head")
-    return Head(row[0], bytes(row[1]), bytes(row[2]))
 
 
 def _keys(found: "psycopg.Cursor[Any] | None") -> set[str]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from audit.store.port import (
-    MOVE_HEAD,
     READ_HEAD,
     Batch,
     Head,
@@ -14,6 +13,7 @@ from audit.store.port import (
     Row,
     Session,
     StoreError,
+    head_of,
     inserts,
 )
 
@@ -82,7 +82,6 @@ class SqliteSession:
         with _translated():
             for statement, rows in inserts(batch):
                 self._connection.executemany(statement, rows)
-            self._connection.execute(MOVE_HEAD, (batch.head.size, batch.head.frontier, batch.head.root))
             self._connection.execute("COMMIT")
 
     @contextmanager
@@ -98,7 +97,7 @@ class SqliteSession:
     def head(self) -> Head:
         """The head."""
         with _translated():
-            return Head(*self._connection.execute(READ_HEAD).fetchone())
+            return head_of(self._connection.execute(READ_HEAD).fetchone())
 
     def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """The rows of a reading statement."""

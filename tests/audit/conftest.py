@@ -7,7 +7,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from pytest_socket import enable_socket
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import Engine, create_engine, make_url
 
 from audit.checkpoint import NoteSigner
 from tests.postgres import postgresql_database
@@ -21,27 +21,35 @@ def key() -> NoteSigner:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty log's database, once on each engine."""
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without tables, once on each engine."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'log.sqlite'}"
-        migrate(url)
-        yield url
+        yield f"sqlite:///{tmp_path / 'log.sqlite'}"
         return
     # PostgreSQL is reached over a socket of this machine.
     enable_socket()
     with postgresql_database() as url:
-        migrate(url)
         yield url
 
 
-def migrate(url: str) -> None:
+@pytest.fixture
+def database_url(empty_database_url: str) -> str:
+    """An empty log's database, once on each engine."""
+    migrate(empty_database_url)
+    return empty_database_url
+
+
+def engine_of(url: str) -> Engine:
     parsed = make_url(url)
-    engine = create_engine(parsed.set(drivername="postgresql+psycopg") if url.startswith("postgresql") else parsed)
+    return create_engine(parsed.set(drivername="postgresql+psycopg") if url.startswith("postgresql") else parsed)
+
+
+def migrate(url: str, *, to: str = "head") -> None:
+    engine = engine_of(url)
     with engine.begin() as connection:
         config = Config()
         config.set_main_option("script_location", "audit:migrations")
         config.set_main_option("path_separator", "os")
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
     engine.dispose()
