@@ -116,6 +116,7 @@ def _batch(rows: "_Rows", grown: Head, note: str, growth: Growth, ends: Ends | N
         lookups=full.lookups,
         erased=rows.erased,
         forgotten=rows.forgotten,
+        released=rows.released,
     )
 
 
@@ -129,6 +130,7 @@ class _Rows:
         self.closed: list[Row] = []
         self.erased: list[Row] = []
         self.forgotten: list[Row] = []
+        self.released: list[Row] = []
         self.items: list[Item] = []
 
     def add(self, sealed: Sealed, known: KnownKeys) -> str | None:
@@ -161,6 +163,7 @@ class _Rows:
         if append.erases:
             self.erased += [(erased, index) for erased in append.erases]
             self.forgotten += append.forgets
+            self.released += [(key,) for key in append.releases]
 
 
 def _sealed(append: Append, refused: str | None, spends: tuple[str, ...], salt: bytes) -> Sealed:

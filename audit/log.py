@@ -220,6 +220,9 @@ class Log:
             known = KnownKeys(locked.spent, locked.closed)
             commit = prepare(batch, head=head, ends=self._ends, known=known, signer=self._key)
             session.commit(commit.batch)
+        if commit.batch.erased:
+            # The open block in memory may hold a detail that is no more.
+            self._ends = None
         return list(commit.receipts)
 
     def _read_ends(self, session: Session, size: int) -> Ends:

@@ -30,7 +30,8 @@ class Append:
     ``one_of``: one-time keys of which the first that is left is spent; when none is, the entry is a refusal like one
     of a spent key.
     ``erases``: indexes of entries whose details go with this entry, which says so; ``forgets``: the rows of their
-    lookups (segment, key, index), which go too.
+    lookups (segment, key, index), which go too; ``releases``: keys, spent or closed, that nothing can need any more,
+    of which those go whose own entries were erased, now or before.
     ``outcomes``: by key, what the entry's outcome says instead when that key stood in the way (for ``one_of``: its
     first).
     """
@@ -44,6 +45,7 @@ class Append:
     outcomes: Mapping[str, str] = field(default_factory=dict)
     erases: tuple[int, ...] = ()
     forgets: tuple[tuple[int, int, int], ...] = ()
+    releases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ class Batch:
     """Index of an entry whose detail goes, index of the entry that says so."""
     forgotten: Sequence[Row] = field(default_factory=list)
     """The lookups that go with those details."""
+    released: Sequence[Row] = field(default_factory=list)
+    """Keys that go, if the entries that spent or closed them were erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,10 @@ INSERTS = {
 NEW_TERMS = "INSERT INTO log_terms (term, block) VALUES (?, ?) ON CONFLICT DO NOTHING"
 ERASE = 'DELETE FROM log_details WHERE "index" = ?'
 FORGET = 'DELETE FROM log_lookups WHERE segment = ? AND key = ? AND "index" = ?'
+RELEASES = tuple(
+    f'DELETE FROM {table} WHERE key = ? AND EXISTS (SELECT 1 FROM log_erased e WHERE e."index" = {table}."index")'  # noqa: S608  # tables of ours
+    for table in ("log_spent_keys", "log_closed_keys")
+)
 CHECKPOINT = "INSERT INTO log_checkpoints (size, frontier, note) VALUES (?, ?, ?)"
 READ_HEAD = "SELECT size, frontier, note FROM log_checkpoints ORDER BY size DESC LIMIT 1"
 
@@ -160,7 +166,10 @@ def rare_changes(batch: Batch) -> Iterable[tuple[str, Sequence[Row]]]:
         yield NEW_TERMS, batch.terms
     if batch.erased:
         yield ERASE, [(index,) for index, _ in batch.erased]
-        yield FORGET, batch.forgotten
+        if batch.forgotten:
+            yield FORGET, batch.forgotten
+        if batch.released:
+            yield from ((release, batch.released) for release in RELEASES)
 
 
 class ReadingSessions:

@@ -13,6 +13,7 @@ from audit.store.port import (
     ERASE,
     FORGET,
     READ_HEAD,
+    RELEASES,
     Batch,
     Head,
     Locked,
@@ -36,6 +37,7 @@ DELETES: Mapping[str, Any] = {
     ERASE: 'DELETE FROM log_details WHERE "index" = ANY(%s)',
     FORGET: "DELETE FROM log_lookups l USING unnest(%s, %s, %s) f(segment, key, at) "
     'WHERE l.segment = f.segment AND l.key = f.key AND l."index" = f.at',
+    **{release: release.replace("key = ?", "key = ANY(%s)") for release in RELEASES},
 }
 
 

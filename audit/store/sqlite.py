@@ -28,6 +28,8 @@ _PRAGMAS = (
     "PRAGMA synchronous=FULL",
     # Without it INSERT OR REPLACE would pass the triggers that refuse to delete.
     "PRAGMA recursive_triggers=ON",
+    # What a retention run erases is overwritten, not merely let go of.
+    "PRAGMA secure_delete=ON",
 )
 
 
