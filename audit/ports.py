@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from audit.auditors import Auditor
-from openapi.problem import Language
+from audit.filters import Filter
+from openapi.problem import Fact, Language
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,31 @@ class AuditorRegistry(Protocol):
 
     def auditor(self, subject: str) -> Auditor | None:
         """Her role; ``None`` for anybody else."""
+        ...
+
+    def machine(self, token: str) -> Auditor | None:
+        """The role of a program, by its bearer token; ``None`` for anybody else."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that a reader does with the log; it is an entry before she is answered."""
+
+    act: str
+    """``search``, ``entry``, ``export``, ``feed``, ``count``, ``patterns``, ``bundle``."""
+    reader: Auditor
+    asked: Filter
+    """Narrowed to what she may see."""
+    facts: Mapping[str, Fact]
+    """What else is said of it: a format, an index."""
+
+
+class ReadingJournal(Protocol):
+    """Writes acts of readers into the log."""
+
+    def record(self, act: Act) -> int:
+        """The index of the entry, durable on return. Raises ``AccordError('log_unavailable')``."""
         ...
 
 

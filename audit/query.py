@@ -4,10 +4,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+import orjson
+
+from audit.blocks import seconds_of
+from audit.counting import Counts, count
 from audit.merkle import path_through, right_edge
 from audit.model import LogUnavailable
 from audit.proof import write_proof
-from audit.search import Accesses, AccessRecord, Wanted, find
+from audit.search import Accesses, AccessRecord, Wanted, find, load
 from audit.store import Session, Store, StoreError
 from audit.tiles import StoredNodes
 
@@ -20,7 +24,22 @@ _LAST_INDEX = 2**63 - 1
 ACCESS_KINDS = ("access", "refusal", "failure")
 EVERYTHING = Wanted()
 
-__all__ = ["ACCESS_KINDS", "EVERYTHING", "AccessRecord", "Accesses", "Queries", "StoredEntry", "Wanted"]
+STREAM_PAGE = 1_000
+MAX_KNOWN = 500
+_KNOWN = "SELECT term FROM log_terms WHERE term >= ? AND term < ? ORDER BY term LIMIT ?"
+_TERM_OF = {"organisation": "recipient", "application": "client"}
+
+__all__ = [
+    "ACCESS_KINDS",
+    "EVERYTHING",
+    "AccessRecord",
+    "Accesses",
+    "Counts",
+    "Queries",
+    "StoredEntry",
+    "Wanted",
+    "seconds_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +50,12 @@ class StoredEntry:
     leaf: bytes
     salt: bytes | None
     detail: bytes | None
+
+    @property
+    def record(self) -> AccessRecord:
+        """As a search finds it."""
+        detail = {} if self.detail is None else orjson.loads(self.detail)
+        return AccessRecord(self.index, orjson.loads(self.leaf), detail)
 
 
 class Queries:
@@ -61,6 +86,41 @@ class Queries:
             return None
         leaf, salt, detail = rows[0]
         return StoredEntry(index, bytes(leaf), _bytes(salt), _bytes(detail))
+
+    def stream(self, wanted: Wanted, *, below: int) -> Iterator[AccessRecord]:
+        """Everything that is wanted below an index, newest first, some at a time: nothing is held open in between."""
+        before: int | None = below
+        while before is not None:
+            with self._reading() as read, read.snapshot():
+                found = find(read, wanted, before=before, limit=STREAM_PAGE)
+            yield from found.records
+            before = found.older
+
+    def after(self, index: int, *, limit: int) -> list[AccessRecord]:
+        """The entries that follow an index, oldest first."""
+        first = max(0, index + 1)
+        with self._reading() as read, read.snapshot():
+            return load(read, range(first, min(first + limit, read.head().size)))[::-1]
+
+    def count(self, wanted: Wanted) -> Counts:
+        """How many there are, by day and by organisation."""
+        with self._reading() as read, read.snapshot():
+            return count(read, wanted)
+
+    def known(self, parameter: str) -> list[str]:
+        """Values of a term that entries of full blocks have, in order; at most 500."""
+        name = _TERM_OF.get(parameter, parameter)
+        with self._reading() as read:
+            rows = read.rows(_KNOWN, (f"{name}=", f"{name}>", MAX_KNOWN))
+        return [row[0].partition("=")[2] for row in rows]
+
+    def checkpoint(self) -> tuple[int, str]:
+        """Size and signed note of the newest checkpoint. An empty log has none: ``LogUnavailable``."""
+        with self._reading() as read:
+            rows = read.rows("SELECT size, note FROM log_checkpoints ORDER BY size DESC LIMIT 1")
+        if not rows:
+            raise LogUnavailable("the log is empty")
+        return int(rows[0][0]), str(rows[0][1])
 
     def proof(self, index: int) -> str:
         """A C2SP tlog-proof of an entry to the newest checkpoint."""

@@ -18,7 +18,7 @@ MAX_ENTRIES = 5_000
 MAX_POSTINGS = 50_000
 """Postings that one search reads."""
 
-_SOME = 64
+_SOME, _MOST_AT_ONCE = 64, 500
 _SEGMENTS_AT_ONCE = 2_048
 _FEWEST_POSTINGS, _MOST_POSTINGS = 16, 1_024
 
@@ -109,7 +109,7 @@ def find(session: Session, wanted: Wanted, *, before: int | None = None, limit: 
     found: list[AccessRecord] = []
     looked = 0
     try:
-        for candidates in _candidates(session, wanted, before):
+        for candidates in _candidates(session, wanted, before, some=max(_SOME, min(limit, _MOST_AT_ONCE))):
             for record in load(session, candidates.indexes):
                 if wanted.finds(record):
                     if len(found) == limit:
@@ -142,12 +142,12 @@ def written(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def _candidates(session: Session, wanted: Wanted, before: int | None) -> Iterator[_Candidates]:
+def _candidates(session: Session, wanted: Wanted, before: int | None, *, some: int) -> Iterator[_Candidates]:
     size = session.head().size
     end = size if before is None else min(before, size)
     full = size // BLOCK
     # What no block holds yet.
-    yield from _runs(range(full * BLOCK, end), floor=full * BLOCK)
+    yield from _runs(range(full * BLOCK, end), some)
     if not full or end <= 0:
         return
     end = min(end, full * BLOCK)
@@ -161,15 +161,15 @@ def _candidates(session: Session, wanted: Wanted, before: int | None) -> Iterato
         return
     first, last = period[0], min(period[1], (end - 1) // BLOCK)
     if groups := wanted.alternatives():
-        yield from _posted(session, groups, first, last, end)
+        yield from _posted(session, groups, range(first, last + 1), end=end, some=some)
     else:
-        yield from _runs(range(first * BLOCK, min(end, (last + 1) * BLOCK)), floor=first * BLOCK)
+        yield from _runs(range(first * BLOCK, min(end, (last + 1) * BLOCK)), some)
 
 
-def _runs(indexes: range, *, floor: int) -> Iterator[_Candidates]:
-    for end in range(indexes.stop, indexes.start, -_SOME):
-        start = max(indexes.start, end - _SOME)
-        yield _Candidates(range(end - 1, start - 1, -1), max(start, floor))
+def _runs(indexes: range, some: int) -> Iterator[_Candidates]:
+    for end in range(indexes.stop, indexes.start, -some):
+        start = max(indexes.start, end - some)
+        yield _Candidates(range(end - 1, start - 1, -1), start)
 
 
 def _looked_up(session: Session, rare: Mapping[str, str], end: int) -> Iterator[_Candidates]:
@@ -185,16 +185,16 @@ def _looked_up(session: Session, rare: Mapping[str, str], end: int) -> Iterator[
 
 
 def _posted(
-    session: Session, groups: Sequence[tuple[str, ...]], first: int, last: int, end: int
+    session: Session, groups: Sequence[tuple[str, ...]], blocks: range, *, end: int, some: int
 ) -> Iterator[_Candidates]:
     """Entries of the blocks that hold a term of each group."""
-    some: list[int] = []
-    for block, bits in walk(session, groups, first, last):
-        some += [index for at in members(bits) if (index := block * BLOCK + at) < end]
-        if len(some) >= _SOME:
-            yield _Candidates(some, block * BLOCK)
-            some = []
-    yield _Candidates(some, 0)
+    held: list[int] = []
+    for block, bits in walk(session, groups, blocks.start, blocks.stop - 1):
+        held += [index for at in members(bits) if (index := block * BLOCK + at) < end]
+        if len(held) >= some:
+            yield _Candidates(held, block * BLOCK)
+            held = []
+    yield _Candidates(held, 0)
 
 
 def walk(
