@@ -13,7 +13,10 @@ class Base(SQLModel):
 
 
 class GrantRow(Base, table=True):
-    """One citizen's authorisation. Kept after its end: it is also the record of what she agreed to."""
+    """One citizen's authorisation. Kept after its end, as the record of what she agreed to, until its retention ends.
+
+    What is left then is its status index, which no other grant may have (:mod:`consent.retention`).
+    """
 
     __tablename__ = "consent_grants"
 

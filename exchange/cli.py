@@ -3,6 +3,8 @@
 Exit codes: 0 done; 1 the thing checked is wrong; 2 the command or the settings are wrong.
 """
 
+import hashlib
+import secrets
 import sys
 import time
 from pathlib import Path
@@ -109,6 +111,21 @@ def registry_load(file: Annotated[Path, typer.Argument(help="The registry, in TO
     out.print(loaded)
 
 
+@registry_app.command("auditor-token")
+def registry_auditor_token(
+    *,
+    role: Annotated[Literal["auditor", "operator"], typer.Option(help="What the program may read.")] = "operator",
+) -> None:
+    """Make the token of a program that reads the log (a SIEM), and the lines that the registry needs.
+
+    The token is shown once and kept nowhere; the registry holds its hash.
+    """
+    token, subject = secrets.token_urlsafe(32), f"a_{secrets.token_hex(32)}"
+    err.print(f"Give the program this token, which is not shown again: {token}", markup=False)
+    out.print(f'[[auditor]]\nsubject = "{subject}"\nrole = "{role}"', markup=False)
+    out.print(f'token_sha256 = "{hashlib.sha256(token.encode()).hexdigest()}"', markup=False)
+
+
 @keys_app.command("init")
 def keys_init() -> None:
     """Make every key that is missing. An existing key is never replaced: that is what 'rotate' is for."""
@@ -174,6 +191,25 @@ def db_migrate() -> None:
 
     migrate(settings_of_environment().database_url)
     out.print("The database is at the newest version.")
+
+
+@db_app.command("grant")
+def db_grant(role: Annotated[str, typer.Argument(help="An existing PostgreSQL role.")]) -> None:
+    """Give ROLE what 'accord serve' needs and nothing else: on the log's tables to read and to add, never to rewrite.
+
+    Run it as the owner of the tables, and again after each 'accord db migrate'. Then serve with that role in
+    ACCORD_DATABASE_URL; 'accord db migrate' and 'accord audit retain --apply', which erases, stay the owner's.
+    """
+    from exchange.database import open_engine
+    from exchange.database_rights import RightsRefused, grant_application
+
+    engine = open_engine(settings_of_environment().database_url)
+    try:
+        with explained(RightsRefused):
+            grant_application(engine, role)
+    finally:
+        engine.dispose()
+    out.print(f"{role}: reads and adds to the log, reads and writes the rest.", markup=False)
 
 
 @app.command()

@@ -21,6 +21,8 @@ _SQLITE_PRAGMAS = (
     "foreign_keys=ON",
     # Without it INSERT OR REPLACE deletes rows behind the back of the append-only triggers.
     "recursive_triggers=ON",
+    # What a retention run erases is overwritten, not merely let go of.
+    "secure_delete=ON",
     "busy_timeout=5000",
 )
 _MIGRATION_LOCK = 0x4143434F5244  # 'ACCORD'

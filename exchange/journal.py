@@ -6,8 +6,11 @@ erasable. Neither ever holds a name, a value, a token or a clear parameter.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 from audit.model import Append, DetailValue, EntryValue
+from audit.ports import Act
+from audit.retention import Due, Rule, fingerprint
 from consent.model import Detail
 from consent.ports import ConsentEvent
 from exchange.model import Asked, ConsentToken, Permit
@@ -130,6 +133,70 @@ def keys_rotated(
         skeleton[f"{use}_made"] = kid
         skeleton[f"{use}_dropped"] = list(dropped[use])
     return Append(skeleton)
+
+
+def retention_applied(
+    rule: Rule, erased: Sequence[Due], *, releases: Sequence[str], request_id: str, now: float
+) -> Append:
+    """Details reached the end of their retention: they go with this entry, which says which and by what rule.
+
+    Entries that name no dataset have an empty one here.
+    """
+    indexes = sorted(due.index for due in erased)
+    skeleton: dict[str, EntryValue] = {
+        "v": VERSION,
+        "kind": "retention.applied",
+        "time": rfc3339(now),
+        "request_id": request_id,
+        "dataset": rule.dataset,
+        "before": rule.cut_off,
+        "retention": rule.duration,
+        "erased": len(indexes),
+        "first": indexes[0],
+        "last": indexes[-1],
+        "erased_sha256": fingerprint(indexes),
+        "outcome": "ok",
+    }
+    forgets = tuple(lookup for due in erased for lookup in due.lookups)
+    return Append(skeleton, erases=tuple(indexes), forgets=forgets, releases=tuple(releases))
+
+
+def released_keys(due: Due, *, grant_is_over: bool) -> list[str]:
+    """The keys that nothing can need once this entry is erased.
+
+    A DPoP proof's and a day's are of a time that no token reaches back to. That of a single use, and the grant's own,
+    are needed as long as tokens may be made from the grant; the entry of its end takes both.
+    """
+    spent = str(due.detail.get("spent", "")).split()
+    keys = [key for key in spent if grant_is_over or not key.startswith("once:")]
+    if grant_is_over and due.skeleton.get("kind") in _ENDS:
+        grant_id = due.detail.get("grant_id")
+        datasets = str(due.skeleton.get("dataset", "")).split(",")
+        keys += [f"grant:{grant_id}", *(f"once:{grant_id}:{dataset}" for dataset in datasets)]
+    return keys
+
+
+def audit_query(act: Act, *, request_id: str, now: float) -> Append:
+    """Somebody reads the log: who, what she does, what she asks for. Whom she looks up is sealed."""
+    reader, asked = act.reader, act.asked
+    skeleton: dict[str, EntryValue] = {
+        "v": VERSION,
+        "kind": "audit.query",
+        "time": rfc3339(now),
+        "request_id": request_id,
+        "outcome": "ok",
+        "act": act.act,
+        "reader": reader.subject,
+        "role": reader.role,
+    }
+    for name, fact in act.facts.items():
+        skeleton[name] = list(fact) if isinstance(fact, tuple) else fact
+    said = {"filter": urlencode(asked.public), "ground": asked.ground, "case": asked.case}
+    skeleton.update({name: value for name, value in said.items() if value})
+    if reader.organisation is not None:
+        skeleton["recipient"] = reader.organisation
+    sealed: dict[str, DetailValue] = {"citizen": asked.citizen, "grant_id": asked.grant}
+    return Append(skeleton, {name: value for name, value in sealed.items() if value})
 
 
 def rfc3339(now: float) -> str:

@@ -10,13 +10,17 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any, Literal, TypeAlias, cast
 
+from providers.retention import Retention, RetentionInvalid
+
 FieldType: TypeAlias = Literal["string", "integer"]
 About: TypeAlias = Literal["citizen", "child", "company"]
 Subject: TypeAlias = Literal["citizen", "company"]
 Labels: TypeAlias = Mapping[str, str]
 
 LANGUAGES = frozenset({"fr", "en"})
-_KEYS = frozenset({"dataset", "title", "holder", "provider", "subject", "legal_basis", "path", "scopes", "fields"})
+_KEYS = frozenset(
+    {"dataset", "title", "holder", "provider", "subject", "legal_basis", "retention", "path", "scopes", "fields"}
+)
 _FIELD_KEYS = frozenset({"type", "nullable", "about", "fr", "en"})
 
 
@@ -46,6 +50,8 @@ class Manifest:
     provider: Labels
     subject: Subject
     legal_basis: str
+    retention: Retention
+    """How long the log keeps the details of accesses to it."""
     path: str
     scopes: tuple[str, ...]
     fields: Mapping[str, Field]
@@ -77,6 +83,7 @@ def parse_manifest(content: str, *, name: str) -> Manifest:
         provider=_labels(table["provider"], f"{name}: provider"),
         subject=cast("Subject", table["subject"]),
         legal_basis=_text(table["legal_basis"], f"{name}: legal_basis"),
+        retention=_retention(table["retention"], f"{name}: retention"),
         path=_text(table["path"], f"{name}: path"),
         scopes=tuple(_text(scope, f"{name}: scopes") for scope in table["scopes"]),
         fields=fields,
@@ -113,6 +120,13 @@ def _text(value: object, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ManifestError(f"{where}: a text")
     return value
+
+
+def _retention(value: object, where: str) -> Retention:
+    try:
+        return Retention.parse(value)
+    except RetentionInvalid as error:
+        raise ManifestError(f"{where}: {error}") from None
 
 
 def _one_of(value: object, allowed: Iterable[str], where: str) -> None:

@@ -1,6 +1,6 @@
 """The commands ``accord audit ...``, one file each."""
 
-from exchange.audit_commands import verify
+from exchange.audit_commands import retain, verify
 from exchange.audit_commands.app import audit_app
 
-__all__ = ["audit_app", "verify"]
+__all__ = ["audit_app", "retain", "verify"]
