@@ -26,6 +26,9 @@ _KINDS = frozenset(
         "grant.suspended",
         "grant.resumed",
         "keys.rotated",
+        "audit.query",
+        "retention.applied",
+        "archive.made",
         *_ENDS,
     }
 )
