@@ -105,6 +105,20 @@ class Transfer:
         return f"{self.origin}:{self.period}:{datetime.fromtimestamp(self.made_at, UTC):%Y%m%dT%H%M%SZ}"
 
 
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """A transfer that was made: entries ``first`` to ``last``, proven by the checkpoint of ``size`` entries."""
+
+    period: str
+    first: int
+    last: int
+    size: int
+    details: bool
+    files: int
+    """The manifest not among them."""
+    manifest_sha256: str
+
+
 def unit_of(path: str) -> Unit:
     """The unit under which a file of the package stands."""
     if path.startswith("tile/entries/"):

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from audit.model import Append, DetailValue, EntryValue
 from audit.ports import Act
 from audit.retention import Due, Rule, fingerprint
+from audit.seda import Archived
 from consent.model import Detail
 from consent.ports import ConsentEvent
 from exchange.model import Asked, ConsentToken, Permit
@@ -197,6 +198,26 @@ def audit_query(act: Act, *, request_id: str, now: float) -> Append:
         skeleton["recipient"] = reader.organisation
     sealed: dict[str, DetailValue] = {"citizen": asked.citizen, "grant_id": asked.grant}
     return Append(skeleton, {name: value for name, value in sealed.items() if value})
+
+
+def archive_made(archived: Archived, *, request_id: str, now: float) -> Append:
+    """A period of the log was written as a transfer to an archives service; its manifest is known by its hash."""
+    return Append(
+        {
+            "v": VERSION,
+            "kind": "archive.made",
+            "time": rfc3339(now),
+            "request_id": request_id,
+            "period": archived.period,
+            "first": archived.first,
+            "last": archived.last,
+            "size": archived.size,
+            "details": archived.details,
+            "files": archived.files,
+            "manifest_sha256": archived.manifest_sha256,
+            "outcome": "ok",
+        }
+    )
 
 
 def rfc3339(now: float) -> str:
