@@ -26,7 +26,7 @@ COOKIE_LIMIT = 3900
 """Bytes of a cookie's value; browsers drop a cookie above 4,096 with its name and attributes."""
 SEALED_LIMIT = 8192
 
-Purpose: TypeAlias = Literal["session", "login", "ticket"]
+Purpose: TypeAlias = Literal["session", "login", "ticket", "audit"]
 
 _HEADER = {"alg": "dir", "enc": "A256GCM"}
 _ALGORITHMS = ["dir", "A256GCM"]

@@ -39,6 +39,8 @@ class Registry:
     """By organisation and dataset."""
     auditors: Mapping[str, Auditor] = field(default_factory=dict)
     """Who may read the log, by subject."""
+    machines: Mapping[str, Auditor] = field(default_factory=dict)
+    """Those of them that are programs, by the SHA-256 of their token, in hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)

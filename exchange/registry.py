@@ -51,9 +51,11 @@ class RegistryStore:
             habilitations: dict[tuple[Siret, str], list[Habilitation]] = defaultdict(list)
             for row in session.exec(select(HabilitationRow).order_by(HabilitationRow.id)):
                 habilitations[Siret(row.organisation), row.dataset].append(_habilitation(row))
-            auditors = {row.subject: _auditor(row) for row in session.exec(select(AuditorRow))}
+            rows = session.exec(select(AuditorRow)).all()
+            auditors = {row.subject: _auditor(row) for row in rows}
+            machines = {row.token_sha256: _auditor(row) for row in rows if row.token_sha256 is not None}
         by_dataset = {key: tuple(found) for key, found in habilitations.items()}
-        return Registry(version, organisations, clients, by_dataset, auditors)
+        return Registry(version, organisations, clients, by_dataset, auditors, machines)
 
 
 def _rows(file: RegistryFile) -> tuple[list[SQLModel], ...]:

@@ -125,12 +125,15 @@ class AuditorEntry(_Strict):
     """``[[auditor]]``: who may read the log, under the reference that her first login shows her.
 
     Without ``organisation``, every organisation's entries. ``label`` is for whoever reads the file, and stays in it.
+    With ``token_sha256`` it is a program (a SIEM), which logs in with the token that 'accord registry auditor-token'
+    made.
     """
 
     subject: str = Field(pattern=r"^a_[0-9a-f]{64}$")
     role: Role
     organisation: SiretText | None = None
     label: str | None = Field(default=None, min_length=1, max_length=100)
+    token_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
 
 class RegistryFile(_Strict):
@@ -191,6 +194,7 @@ def _cross_check(file: RegistryFile, datasets: Datasets) -> Iterable[str]:
     yield from _doubles("client", "client_id", [one.client_id for one in file.client])
     yield from _doubles("habilitation", "id", [one.id for one in file.habilitation])
     yield from _doubles("auditor", "subject", [one.subject for one in file.auditor])
+    yield from _doubles("auditor", "token_sha256", [one.token_sha256 for one in file.auditor if one.token_sha256])
     for number, client in enumerate(file.client, 1):
         if client.organisation not in known.organisations:
             yield f"client[{number}].organisation: no [[organisation]] has this siret"

@@ -61,6 +61,7 @@ class AuditorRow(Base, table=True):
     subject: str = Field(primary_key=True, max_length=66)
     role: str = Field(max_length=16)
     organisation: str | None = Field(default=None, foreign_key="registry_organisations.siret", max_length=14)
+    token_sha256: str | None = Field(default=None, max_length=64)
 
 
 class RegistryVersionRow(Base, table=True):

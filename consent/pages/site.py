@@ -23,10 +23,11 @@ from openapi.problem import AccordError, Fact, Language, problem
 CALLBACK = "/franceconnect/retour"
 SHEET = "accord.css"
 SCRIPT = "verify.js"
+ICON = "accord.svg"
 STATIC: Mapping[str, str] = {
     SHEET: "text/css; charset=utf-8",
     SCRIPT: "text/javascript; charset=utf-8",
-    "accord.svg": "image/svg+xml",
+    ICON: "image/svg+xml",
 }
 """The files served beside the pages, with their media types."""
 
@@ -181,8 +182,7 @@ class Site:
         )
 
     def _static_url(self, name: str) -> str:
-        """A file's address changes with its content, so that browsers may keep it."""
-        return f"/static/{name}?v={hashlib.sha256(self.static[name]).hexdigest()[:12]}"
+        return static_url(name, self.static[name])
 
     def _headers(self, form_targets: tuple[str, ...], *, scripted: bool) -> dict[str, str]:
         # A browser holds a form to form-action through the redirects that follow it: the logout ends at
@@ -205,6 +205,12 @@ def path_of(request: Request, **changes: str) -> str:
     """The path and query of the request, with query parameters changed."""
     url = request.url.include_query_params(**changes)
     return f"{url.path}?{url.query}" if url.query else url.path
+
+
+def static_url(name: str, content: bytes | None = None) -> str:
+    """A file's address, which changes with its content, so that browsers may keep it."""
+    content = _static(name) if content is None else content
+    return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
 
 
 def _static(name: str) -> bytes:

@@ -78,4 +78,4 @@ def test_an_auditor_the_file_no_longer_names_is_gone_after_the_next_load(engine:
 def test_what_the_operator_calls_an_auditor_is_not_in_the_database(engine: Engine) -> None:
     RegistryStore(engine).replace(FILE, content=b"", now=1)
     columns = {column["name"] for column in inspect(engine).get_columns("registry_auditors")}
-    assert columns == {"subject", "role", "organisation"}
+    assert columns == {"subject", "role", "organisation", "token_sha256"}

@@ -15,6 +15,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(66), primary_key=True),
         sa.Column("role", sa.String(16), nullable=False),
         sa.Column("organisation", sa.String(14), sa.ForeignKey("registry_organisations.siret"), nullable=True),
+        sa.Column("token_sha256", sa.String(64), nullable=True),
     )
 
 

@@ -1,0 +1,120 @@
+"""What fills audit's ports, and how its rooms are put together. Thin: no decision is taken here."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+from fastapi import APIRouter
+
+from audit import routes as audit_routes
+from audit.auditors import Auditor
+from audit.door import Door
+from audit.log import Log
+from audit.model import LogError
+from audit.ports import Act
+from audit.query import Queries
+from audit.reading import ReadingRoom
+from consent.config import PartnerConfig
+from consent.session import Seal
+from exchange import journal
+from exchange.feed import Feed
+from exchange.keyring import Keyring
+from exchange.proconnect import ProConnect
+from exchange.settings import Settings
+from openapi.fields import Siret
+from openapi.problem import AccordError, Language
+from providers.registry import Datasets
+
+CALLBACK = "/audit/retour"
+
+
+class Auditing:
+    """The door, the reading room and what stands in it, for one process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        keyring: Keyring,
+        *,
+        queries: Queries,
+        log: Log,
+        feed: Feed,
+        datasets: Datasets,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        sealer = Seal(keyring.session, "audit", clock=clock)
+        self.door = Door(RegisteredAuditors(feed), sealer, secure=settings.issuer.startswith("https:"))
+        self.room = ReadingRoom(queries, LogReadings(log, clock=clock), clock=clock)
+        self._settings = settings
+        self._names = HumanNames(feed, datasets)
+        self._clock = clock
+        given = settings.proconnect
+        self._login = None
+        if given is not None:
+            config = PartnerConfig(given.issuer, given.client_id, given.client_secret.get_secret_value())
+            back = f"{settings.issuer}{CALLBACK}"
+            self._login = ProConnect(config, redirect_uri=back, pseudonym_key=keyring.pseudonym, clock=clock)
+
+    def routers(self, *, version: str) -> Iterator[APIRouter]:
+        """The routes for programs; the pages where agents can log in."""
+        yield audit_routes.router(self.room, self.door, product_version=version, log_origin=self._settings.log_origin)
+
+    def close(self) -> None:
+        """Let go of the connections to ProConnect."""
+        if self._login is not None:
+            self._login.close()
+
+
+class LogReadings:
+    """``audit.ports.ReadingJournal``: durable on return."""
+
+    def __init__(self, log: Log, *, clock: Callable[[], float] = time.time) -> None:
+        self._log = log
+        self._clock = clock
+
+    def record(self, act: Act) -> int:
+        """Append the act. Raises ``AccordError('log_unavailable')``."""
+        entry = journal.audit_query(act, request_id=str(uuid4()), now=self._clock())
+        try:
+            return self._log.append_blocking(entry).index
+        except LogError:
+            raise AccordError("log_unavailable", retry_in=5) from None
+
+
+class RegisteredAuditors:
+    """``audit.ports.AuditorRegistry`` from the registry in memory."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+
+    def auditor(self, subject: str) -> Auditor | None:
+        """Her role, if she is registered."""
+        return self._feed.registry.auditors.get(subject)
+
+    def machine(self, token: str) -> Auditor | None:
+        """The role of a program. Its token is looked up by its hash: what is compared tells nothing of it."""
+        return self._feed.registry.machines.get(hashlib.sha256(token.encode()).hexdigest())
+
+
+class HumanNames:
+    """``audit.ports.Names`` from the registry and the manifests."""
+
+    def __init__(self, feed: Feed, datasets: Datasets) -> None:
+        self._feed = feed
+        self._datasets = datasets
+
+    def organisation(self, siret: str) -> str | None:
+        """An organisation's name."""
+        return self._feed.registry.organisations.get(Siret(siret))
+
+    def dataset(self, name: str, language: Language) -> str | None:
+        """A dataset's title."""
+        dataset = self._datasets.get(name)
+        return None if dataset is None else dataset.manifest.title[language]
+
+    def field(self, name: str, language: Language) -> str | None:
+        """A field's label."""
+        dataset = self._datasets.get(name.partition(".")[0])
+        found = None if dataset is None else dataset.manifest.fields.get(name)
+        return None if found is None else found.label[language]
