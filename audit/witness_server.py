@@ -98,13 +98,13 @@ class Witness:
         return Answer(200, f"{line}\n")
 
 
-def create_witness(witness: Witness) -> FastAPI:
+def create_witness(witness: Witness, *, body_seconds: float = BODY_SECONDS) -> FastAPI:
     """The application that serves a witness."""
     app = FastAPI(title="Accord witness", openapi_url=None)
 
     @app.post(ADD_CHECKPOINT)
     async def add_checkpoint(request: Request) -> Response:
-        content = await _content(request)
+        content = await _content(request, body_seconds)
         if content is None:
             return Response("the request is too large or did not arrive\n", 400, media_type=_TEXT)
         answer = await run_in_threadpool(witness.add_checkpoint, content)
@@ -124,11 +124,11 @@ def create_witness(witness: Witness) -> FastAPI:
     return app
 
 
-async def _content(request: Request) -> bytes | None:
+async def _content(request: Request, seconds: float) -> bytes | None:
     """The body, bounded in size and in time."""
     content = bytearray()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(seconds):
             async for chunk in request.stream():
                 content += chunk
                 if len(content) > MAX_REQUEST_BYTES:

@@ -45,8 +45,9 @@ class StateUnavailable(Exception):
 class WitnessState:
     """The open file. The lock guards its one connection."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, most_kept: int = MOST_KEPT) -> None:
         """Open a state that :meth:`create` made. Raises :class:`StateUnavailable`."""
+        self._most_kept = most_kept
         self._lock = threading.Lock()
         with _translated():
             self._connection = sqlite3.connect(
@@ -100,7 +101,7 @@ class WitnessState:
 
         ``proven``: by itself it contradicts what was cosigned.
         """
-        bound = (proven, checkpoint.origin, MOST_KEPT)
+        bound = (proven, checkpoint.origin, self._most_kept)
         self._connection.execute(_REFUSED, (checkpoint.origin, checkpoint.size, checkpoint.root, note, now, *bound))
 
     def note(self, origin_hash: str) -> str | None:

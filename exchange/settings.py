@@ -22,6 +22,10 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
+
+from audit.cosignature import CosignatureVerifier
+from audit.note import NoteInvalid
 
 PREFIX = "ACCORD_"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -50,6 +54,14 @@ def _bearer_token(token: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token.get_secret_value()):
         raise ValueError("letters, digits and ._~+/-, as a bearer token is made of (RFC 6750)")
     return token
+
+
+def _witness_key(vkey: str) -> str:
+    try:
+        CosignatureVerifier(vkey)
+    except NoteInvalid:
+        raise ValueError("a witness's verifier key: name+id+base64, of an Ed25519 cosigner (type 4)") from None
+    return vkey
 
 
 WebUrl = Annotated[str, AfterValidator(_web_url)]
@@ -88,6 +100,15 @@ class HolderSettings(BaseModel):
     timeout: float = Field(default=10.0, gt=0, le=10, description="deadline of one call, in seconds")
 
 
+class WitnessSettings(BaseModel):
+    """A witness that is asked to cosign the log's checkpoints (C2SP tlog-witness)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: WebUrl = Field(description="the witness's submission prefix: what comes before /add-checkpoint")
+    vkey: Annotated[str, AfterValidator(_witness_key)] = Field(description="its verifier key (C2SP vkey)")
+
+
 class Settings(BaseSettings):
     """Everything an Accord process is told from outside."""
 
@@ -117,6 +138,14 @@ class Settings(BaseSettings):
     log_timeout: float = Field(
         default=5.0, gt=0, le=30, description="seconds an exchange waits for its entry to be durable"
     )
+    witnesses: list[WitnessSettings] = Field(
+        default_factory=list,
+        max_length=16,
+        description='witnesses that cosign the log\'s checkpoints, as a JSON array of {"url": ..., "vkey": ...}',
+    )
+    witness_interval: float = Field(
+        default=10.0, ge=1, le=3600, description="seconds between two requests to the witnesses while the log grows"
+    )
     key_publish_seconds: float = Field(
         default=10.0,
         ge=3,
@@ -137,6 +166,13 @@ class Settings(BaseSettings):
             raise ValueError("feed_max_age must be at least twice feed_interval")
         return self
 
+    @model_validator(mode="after")
+    def _witnesses_differ(self) -> Self:
+        names = {one.vkey.split("+", 1)[0] for one in self.witnesses}
+        if len(names) < len(self.witnesses):
+            raise ValueError("the witnesses must have different names")
+        return self
+
     @property
     def log_origin(self) -> str:
         """The log's name in checkpoints (C2SP tlog-checkpoint): the issuer without its scheme."""
@@ -150,6 +186,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         settings = Settings()  # type: ignore[call-arg]  # the fields come from the environment
     except ValidationError as error:
         raise SettingsError(_explain(error, unknown)) from None
+    except SourceError as error:
+        raise SettingsError(_explain_source(error)) from None
     if unknown:
         raise SettingsError("\n".join(unknown))
     return settings
@@ -177,7 +215,7 @@ def setting_lines() -> list[tuple[str, str, str]]:
         elif name == "holders":
             lines += _nested(f"{PREFIX}HOLDERS__<NAME>__", HolderSettings)
         else:
-            default = "required" if field.is_required() else str(field.default)
+            default = "required" if field.is_required() else str(field.get_default(call_default_factory=True))
             lines.append((PREFIX + name.upper(), default, field.description or ""))
     return lines
 
@@ -187,6 +225,16 @@ def _nested(prefix: str, model: type[BaseModel]) -> list[tuple[str, str, str]]:
         (prefix + name.upper(), "required" if field.is_required() else str(field.default), field.description or "")
         for name, field in model.model_fields.items()
     ]
+
+
+def _explain_source(error: SourceError) -> str:
+    """A setting that is no JSON where it has to be; pydantic names its field, and not its value."""
+    lines = [(name, meaning) for name, _, meaning in setting_lines() if f'"{_field(name)}"' in str(error)]
+    return "\n".join(f"{name}: not JSON ({meaning})" for name, meaning in lines) or str(error)
+
+
+def _field(name: str) -> str:
+    return name.removeprefix(PREFIX).lower()
 
 
 def _explain(error: ValidationError, unknown: list[str]) -> str:
