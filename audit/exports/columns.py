@@ -31,6 +31,11 @@ ENTRY_COLUMNS = (
     Column("purpose", "text", "what the data is for, as the person was told"),
     Column("legal_basis", "text", "legal basis of the exchange"),
     Column("provider", "text", "holder of the data"),
+    Column("reader", "text", "keyed pseudonym of the auditor or operator who read the log"),
+    Column("act", "text", "what she did with it: search, entry, export, ..."),
+    Column("filter", "text", "what she asked for, without whom"),
+    Column("ground", "text", "why she looked one person up"),
+    Column("case", "text", "reference of the file that asked for it"),
     Column("request_id", "text", "identifier of the request, as its answer carries it"),
     Column("sealed", "text", "SHA-256 of salt and detail, in hexadecimal; stays once the detail is erased"),
 )

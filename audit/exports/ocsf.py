@@ -34,6 +34,9 @@ _ACTIVITIES: Final = {
     "grant.withdrawn": _DELETE,
     "grant.expired": _DELETE,
     "keys.rotated": _UPDATE,
+    "audit.query": _READ,
+    "retention.applied": _DELETE,
+    "archive.made": _READ,
 }
 """By kind of entry; any other kind is 99, Other, under its own name."""
 
@@ -49,7 +52,16 @@ _UNMAPPED: Final = {
     "purpose": "purpose",
     "legal_basis": "legal_basis",
     "fields": "fields",
+    "act": "audit_act",
+    "filter": "audit_filter",
+    "ground": "audit_ground",
+    "case": "audit_case",
+    "role": "audit_role",
+    "erased": "erased",
+    "before": "erased_before",
 }
+_OURS: Final = frozenset({"keys.rotated", "retention.applied", "archive.made"})
+"""Kinds of what the gateway or its operator does."""
 _UNIDENTIFIED = "unidentified"
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -123,11 +135,12 @@ def _metadata(record: AccessRecord, *, product_version: str, log_origin: str) ->
 
 
 def _actor(entry: Mapping[str, object], kind: str) -> dict[str, object]:
-    """The application that asked. A rotation of keys is the gateway's own act."""
-    client = _text(entry, "client")
-    if client:
+    """The application that asked, or the auditor. A rotation of keys is the gateway's own act."""
+    if client := _text(entry, "client"):
         return {"app_uid": client}
-    return {"app_name": "Accord" if kind == "keys.rotated" else _UNIDENTIFIED}
+    if reader := _text(entry, "reader"):
+        return {"user": {"uid": reader, "type": "User", "type_id": 1}}
+    return {"app_name": "Accord" if kind in _OURS else _UNIDENTIFIED}
 
 
 def _service(name: str) -> dict[str, object]:

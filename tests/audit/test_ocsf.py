@@ -56,6 +56,22 @@ UNKNOWN_CALLER = {name: ACCESS[name] for name in ("v", "time", "request_id", "se
 }
 ENTRIES: Mapping[str, Mapping[str, object]] = {
     "an access": ACCESS,
+    "a reading": {
+        **{name: ACCESS[name] for name in ("v", "time", "request_id", "sealed")},
+        "kind": "audit.query",
+        "outcome": "ok",
+        "act": "search",
+        "reader": "a_" + "1" * 64,
+        "role": "auditor",
+        "filter": "dataset=quotient_familial",
+    },
+    "an erasure": {
+        **{name: ACCESS[name] for name in ("v", "time", "request_id", "sealed", "dataset")},
+        "kind": "retention.applied",
+        "outcome": "ok",
+        "erased": 17,
+        "before": "2025-11-01T00:00:00.000Z",
+    },
     "a refusal": {**ACCESS, "kind": "refusal", "outcome": "grant_withdrawn"},
     "a replay": {**ACCESS, "kind": "refusal", "outcome": "dpop_proof_replayed"},
     "a failure": {**ACCESS, "kind": "failure", "outcome": "provider_unavailable"},
@@ -175,3 +191,10 @@ def test_a_feed_is_resumed_by_the_index_in_the_log() -> None:
 def test_an_entry_without_a_time_is_no_event(time: str) -> None:
     with pytest.raises(ValueError, match=r"time data|unconverted"):
         event_of({**ACCESS, "time": time})
+
+
+def test_a_reading_of_the_log_names_its_reader_as_the_actor() -> None:
+    event = ocsf_event(AccessRecord(7, ENTRIES["a reading"], {}), product_version="1", log_origin="accord.example/log")
+    assert event["actor"] == {"user": {"uid": "a_" + "1" * 64, "type": "User", "type_id": 1}}
+    assert event["activity_name"] == "Read"
+    assert event["unmapped"]["audit_filter"] == "dataset=quotient_familial"
