@@ -36,3 +36,17 @@ def postgresql_database() -> Iterator[str]:
     finally:
         with suppress(psycopg.Error), psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # type: ignore[arg-type]  # idem
+
+
+@contextmanager
+def application_role(owner_url: str) -> Iterator[str]:
+    """The URL of the same database for a role of its own without any right, dropped afterwards."""
+    role = f"accord_{uuid4().hex}"
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        connection.execute(f'CREATE ROLE "{role}" LOGIN')  # type: ignore[arg-type]  # a name of ours
+    parts = urlsplit(owner_url)
+    try:
+        yield urlunsplit(parts._replace(netloc=f"{role}:@{parts.netloc.rpartition('@')[2]}"))
+    finally:
+        with suppress(psycopg.Error), psycopg.connect(owner_url, autocommit=True) as connection:
+            connection.execute(f'DROP OWNED BY "{role}"; DROP ROLE "{role}"')  # type: ignore[arg-type]  # idem
