@@ -15,6 +15,7 @@ from consent.tables import Base as ConsentTables
 from exchange.database import PACKAGES
 from exchange.tables import Base as RegistryTables
 
+NEEDS = ("SELECT", "INSERT")
 REWRITES = ("UPDATE", "DELETE", "TRUNCATE")
 ERASED_FROM = ("log_details", "log_lookups", "log_spent_keys", "log_closed_keys")
 """The log's tables that a retention run deletes from."""
@@ -51,7 +52,7 @@ def grant_application(engine: Engine, role: str) -> None:
             for statement in _statements(connection, role):
                 # As it stands: a colon in a name is no parameter.
                 connection.exec_driver_sql(statement)
-            _check_cannot_rewrite(connection, role)
+            _check_given(connection, role)
     except SQLAlchemyError as error:
         raise RightsRefused(
             f"the database refused ({type(error.__cause__ or error).__name__}): run this as the owner of the tables, "
@@ -117,12 +118,17 @@ def _statements(connection: Connection, role: str) -> Iterator[str]:
     yield f"GRANT SELECT ON {versions} TO {to}"
 
 
-def _check_cannot_rewrite(connection: Connection, role: str) -> None:
+def _check_given(connection: Connection, role: str) -> None:
+    """Who gives what is not hers to give is only warned by PostgreSQL: what counts is what the role has then."""
     for table in log_tables():
-        for right in REWRITES:
-            asked = {"role": role, "table": table, "right": right}
-            if connection.execute(text(_HAS), asked).scalar_one():
-                raise RightsRefused(
-                    f"{role!r} may still {right} {table}, as a superuser, as its owner, or through a role that it is "
-                    "a member of: give the application a role of its own"
-                )
+        has = {
+            right: connection.execute(text(_HAS), {"role": role, "table": table, "right": right}).scalar_one()
+            for right in (*NEEDS, *REWRITES)
+        }
+        if not all(has[right] for right in NEEDS):
+            raise RightsRefused(f"nothing was given on {table}: run this as the owner of the tables")
+        if too_much := [right for right in REWRITES if has[right]]:
+            raise RightsRefused(
+                f"{role!r} may still {too_much[0]} {table}, as a superuser, as its owner, or through a role that it is "
+                "a member of: give the application a role of its own"
+            )
