@@ -28,7 +28,7 @@ from audit.log import SWITCH_SECONDS, Log
 from audit.model import Append
 from audit.store import open_store
 from bench.audit_entries import append_like_an_exchange
-from bench.audit_fill import fill
+from bench.audit_fill import fill, moment
 from bench.audit_reading import Reading, measure_reading
 from bench.cpu import cpu_seconds
 from bench.postgresql import postgresql
@@ -79,9 +79,10 @@ def main(
         ):
             key = NoteSigner.generate(ORIGIN)
             for size in wanted:
-                fill(db.url, key, size, tell=out.print)
+                fill(db.url, key, size, tell=out.print, full=wanted[-1])
                 for writers in (1, 4):
-                    found.append(_appends(db, key, engine, size=size, writers=writers, in_flight=in_flight))
+                    load = Load(in_flight // writers, moment(size, wanted[-1], now=time.time()))
+                    found.append(_appends(db, key, engine, size=size, writers=writers, load=load))
                     out.print(str(found[-1]), style="dim")
             if reading:
                 read[engine] = measure_reading(db.url, key.vkey, tell=out.print)
@@ -118,14 +119,13 @@ def _appends(
     *,
     size: int,
     writers: int,
-    in_flight: int,
+    load: "Load",
 ) -> Appends:
     context = multiprocessing.get_context("spawn")
     queue: Any = context.Queue()
     ready: Any = context.Barrier(writers)
     processes = [
-        context.Process(target=_write, args=(db.url, key.private_text(), in_flight // writers, queue, ready))
-        for _ in range(writers)
+        context.Process(target=_write, args=(db.url, key.private_text(), load, queue, ready)) for _ in range(writers)
     ]
     server_before = 0.0 if db.server is None else cpu_seconds(db.server)
     for process in processes:
@@ -149,13 +149,21 @@ def _appends(
     )
 
 
-def _write(url: str, private: str, in_flight: int, queue: Any, ready: Any) -> None:
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one writer is given: callers that wait at once, and the time that its entries bear (Unix seconds)."""
+
+    in_flight: int
+    at: float
+
+
+def _write(url: str, private: str, load: Load, queue: Any, ready: Any) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     log = Log.open(open_store(url), NoteSigner.parse(private), origin=ORIGIN, max_queue=100_000, timeout=30)
     # Made before: their cost is the callers', not the log's.
-    made = [append_like_an_exchange() for _ in range(MADE)]
+    made = [append_like_an_exchange(load.at) for _ in range(MADE)]
     ready.wait(60)
-    queue.put(asyncio.run(_load(log, made, in_flight)))
+    queue.put(asyncio.run(_load(log, made, load.in_flight)))
     log.close()
 
 

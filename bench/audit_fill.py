@@ -17,8 +17,11 @@ BATCH = 4_096
 YEAR = 365 * 86_400
 
 
-def fill(url: str, key: NoteSigner, size: int, *, tell: Callable[[str], None]) -> None:
-    """Append until the log has ``size`` entries, spread over the year that ends now."""
+def fill(url: str, key: NoteSigner, size: int, *, tell: Callable[[str], None], full: int | None = None) -> None:
+    """Append until the log has ``size`` entries, spread over the year that ends now.
+
+    ``full``: the size at which the year is over, when this is not the last fill.
+    """
     session = open_store(url).connect()
     if isinstance(session, SqliteSession):
         session.execute("PRAGMA synchronous=OFF")
@@ -30,8 +33,8 @@ def fill(url: str, key: NoteSigner, size: int, *, tell: Callable[[str], None]) -
     ends = Ends(head.size, read_edge(session, head.size), read_open_block(session, head.size))
     while head.size < size:
         count = min(BATCH, size - head.size)
-        at = now - YEAR + YEAR * head.size / size
-        appends = [append_like_an_exchange(at + number * YEAR / size) for number in range(count)]
+        at, step = moment(head.size, full or size, now=now), YEAR / (full or size)
+        appends = [append_like_an_exchange(at + number * step) for number in range(count)]
         salts = os.urandom(SALT_BYTES * count)
         with session.locked([], []) as locked:
             head = locked.head
@@ -45,6 +48,11 @@ def fill(url: str, key: NoteSigner, size: int, *, tell: Callable[[str], None]) -
         tell(f"filled {first:,} to {head.size:,} entries in {time.monotonic() - began:.0f} s")
 
 
+def moment(index: int, full: int, *, now: float) -> float:
+    """When the entry ``index`` of a log that has ``full`` of them at the end of the year was made."""
+    return now - YEAR + YEAR * min(1.0, index / full)
+
+
 def _analyse(url: str) -> None:
     session = open_store(url).connect()
     session.execute("CHECKPOINT")
@@ -54,4 +62,4 @@ def _analyse(url: str) -> None:
     session.close()
 
 
-__all__ = ["fill"]
+__all__ = ["fill", "moment"]
