@@ -26,6 +26,7 @@ from pydantic_settings import SettingsError as SourceError
 
 from audit.cosignature import CosignatureVerifier
 from audit.note import NoteInvalid
+from openapi.fields import SIRET_DIGITS, siret
 
 PREFIX = "ACCORD_"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -64,7 +65,16 @@ def _witness_key(vkey: str) -> str:
     return vkey
 
 
+def _agency_id(identifier: str) -> str:
+    if not re.fullmatch(r"[!-~]{1,200}", identifier):
+        raise ValueError("1 to 200 visible ASCII characters, as the archives service knows it")
+    if identifier.isdigit() and len(identifier) == SIRET_DIGITS:
+        siret(identifier)
+    return identifier
+
+
 WebUrl = Annotated[str, AfterValidator(_web_url)]
+AgencyId = Annotated[str, AfterValidator(_agency_id)]
 
 
 class FranceConnectSettings(BaseModel):
@@ -109,6 +119,41 @@ class WitnessSettings(BaseModel):
     vkey: Annotated[str, AfterValidator(_witness_key)] = Field(description="its verifier key (C2SP vkey)")
 
 
+class ArchiveSettings(BaseModel):
+    """What was agreed with the archives service, for 'accord audit archive': who is who, and its rules."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    archival_agency: AgencyId = Field(
+        description="the archives service's identifier in SEDA transfers; without ACCORD_ARCHIVE__... there are none"
+    )
+    transferring_agency: AgencyId = Field(description="the SIRET, SIREN or other identifier of who transfers")
+    originating_agency: AgencyId | None = Field(
+        default=None, description="the identifier of who produced the log; without it, who transfers"
+    )
+    archival_agreement: AgencyId | None = Field(
+        default=None, description="the agreement with the archives service ('contrat d'entrée'); VITAM requires it"
+    )
+    appraisal_rule: AgencyId | None = Field(
+        default=None, description="the archives service's rule for how long the archive is of use ('DUA')"
+    )
+    final_action: Literal["Keep", "Destroy"] = Field(
+        default="Keep", description="what becomes of the archive at the end of that rule"
+    )
+    access_rule: AgencyId | None = Field(
+        default=None, description="the archives service's rule for when the archive may be communicated"
+    )
+    details_rule: AgencyId | None = Field(
+        default=None,
+        description="the archives service's rule at whose end it destroys sealed details; required by --with-details",
+    )
+
+    @property
+    def producer(self) -> str:
+        """The identifier of who produced the log."""
+        return self.originating_agency or self.transferring_agency
+
+
 class Settings(BaseSettings):
     """Everything an Accord process is told from outside."""
 
@@ -151,6 +196,9 @@ class Settings(BaseSettings):
         ge=3,
         le=900,
         description="seconds for which a new key is published before it is used; more where its file travels to others",
+    )
+    archive: ArchiveSettings | None = Field(
+        default=None, description="what was agreed with the archives service, for 'accord audit archive'"
     )
     trusted_proxies: list[IPvAnyNetwork] = Field(
         default_factory=list, description="addresses whose Client-Cert header is believed, as a JSON array"
@@ -212,6 +260,8 @@ def setting_lines() -> list[tuple[str, str, str]]:
             lines += _nested(f"{PREFIX}FRANCECONNECT__", FranceConnectSettings)
         elif name == "proconnect":
             lines += _nested(f"{PREFIX}PROCONNECT__", ProConnectSettings)
+        elif name == "archive":
+            lines += _nested(f"{PREFIX}ARCHIVE__", ArchiveSettings)
         elif name == "holders":
             lines += _nested(f"{PREFIX}HOLDERS__<NAME>__", HolderSettings)
         else:
