@@ -46,8 +46,9 @@ class PublishedCheckpoint:
 class Publication:
     """Reads; holds no lock that a writer waits for. Raises ``LogUnavailable`` when the log cannot be read."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, most_checkpoints: int = MOST_CHECKPOINTS) -> None:
         self._store = store
+        self._most_checkpoints = most_checkpoints
 
     def checkpoint(self) -> PublishedCheckpoint | None:
         """The newest checkpoint."""
@@ -58,12 +59,12 @@ class Publication:
         return self._checkpoint(_NEWEST_COSIGNED)
 
     def checkpoints(self, *, after: int) -> bytes:
-        """Checkpoints of more than ``after`` entries as JSON lines, ascending, at most ``MOST_CHECKPOINTS``.
+        """Checkpoints of more than ``after`` entries as JSON lines, ascending, at most ``most_checkpoints``.
 
         As the log signed them, without cosignatures: a line once given never changes.
         """
         with self._reading() as read:
-            rows = read.rows(_CHECKPOINTS, (min(after, _LAST_INDEX), MOST_CHECKPOINTS))
+            rows = read.rows(_CHECKPOINTS, (after, self._most_checkpoints))
         return lines_of({"size": row[0], "note": row[1]} for row in rows)
 
     def tile(self, path: TilePath) -> bytes | None:
