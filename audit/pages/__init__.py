@@ -1,1 +1,1 @@
-"""What auditors and operators read: searches, charts, unusual patterns. Server-rendered, no script."""
+"""What auditors and operators read: searches, entries, charts, unusual patterns. Server-rendered, no script."""

@@ -1,0 +1,213 @@
+"""What every page needs: the reader, the language, and a way to be shown with the headers browsers obey."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import resources
+from urllib.parse import parse_qsl, urlencode
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from audit.auditors import Auditor
+from audit.door import Door, Visit
+from audit.filters import names as filter_names
+from audit.pages.agents import AgentProvider
+from audit.pages.form import PERSONAL, Asked, read
+from audit.pages.texts import LANGUAGES, known, preferred, say
+from audit.pages.wording import SEARCH, Wording
+from audit.ports import Names
+from audit.reading import ReadingRoom
+from openapi.problem import AccordError, Fact, Language, problem
+
+CALLBACK = f"{SEARCH}/retour"
+SHEET = "audit.css"
+STATIC: Mapping[str, str] = {SHEET: "text/css; charset=utf-8"}
+"""The files served beside the pages, with their media types."""
+NO_STORE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+
+
+class LoginNeeded(Exception):
+    """The page is for someone who is logged in; ``return_to`` is where she wanted to go."""
+
+    def __init__(self, return_to: str) -> None:
+        super().__init__("login needed")
+        self.return_to = return_to
+
+
+class Elsewhere(Exception):
+    """The same page has a plainer address."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__("elsewhere")
+        self.address = address
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The pages' collaborators and their common gestures. Immutable, shared by the request threads."""
+
+    room: ReadingRoom
+    door: Door
+    provider: AgentProvider
+    names: Names
+    issuer: str
+    sheet: str
+    """The address of the stylesheet that every page of the deployment has."""
+    icon: str
+    clock: Callable[[], float]
+    static: Mapping[str, bytes] = field(default_factory=lambda: {name: _static(name) for name in STATIC})
+    templates: Environment = field(
+        default_factory=lambda: Environment(
+            loader=PackageLoader("audit.pages"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+    )
+
+    def reader(self, request: Request) -> Auditor:
+        """Who reads. A page sends a stranger to log in first. Raises :class:`AccordError` for somebody unknown."""
+        try:
+            return self.door.reader(request)
+        except AccordError as refusal:
+            if refusal.slug != "auditor_login_required" or "authorization" in request.headers:
+                raise
+            raise LoginNeeded(path_of(request)) from None
+
+    def ask(self, request: Request, reader: Auditor, *, counted: bool = False) -> Asked:
+        """The filter of the address. Raises :class:`Elsewhere` for the empty fields that a form sends along.
+
+        Also ``AccordError('auditor_not_allowed')``, before anything is said of a filter by a person.
+        """
+        parameters = dict(request.query_params)
+        if any(name in parameters and not parameters[name].strip() for name in filter_names()):
+            raise Elsewhere(path_of(request))
+        asked = read(parameters, counted=counted)
+        if not reader.sees_details and any(name in asked.given for name in PERSONAL):
+            raise AccordError("auditor_not_allowed")
+        return asked
+
+    def language(self, request: Request) -> Language:
+        """The language asked for now, else the one kept, else the browser's."""
+        return preferred(
+            request.query_params.get("lang"),
+            request.cookies.get(self.language_cookie),
+            accept=request.headers.get("accept-language", ""),
+        )
+
+    @property
+    def language_cookie(self) -> str:
+        """The cookie that keeps the language chosen; it says nothing else."""
+        return self.door.session_cookie.replace("session", "lang")
+
+    def wording(self, request: Request, reader: Auditor | None = None) -> Wording:
+        """The words of entries in the request's language."""
+        return Wording(self.names, self.language(request), reader)
+
+    def show(
+        self, request: Request, template: str, *, status: int = 200, content: Mapping[str, object] | None = None
+    ) -> Response:
+        """A page."""
+        language, visit = self.language(request), self.door.visit(request.cookies)
+        page = self.templates.get_template(template).render(
+            {
+                "language": language,
+                "other": next(each for each in LANGUAGES if each != language),
+                "other_url": self._other_url(request, language),
+                "say": partial(say, language),
+                "path": request.url.path,
+                "readings": request.query_params.get("kind") == "audit.query",
+                "sheet": self.sheet,
+                "own_sheet": self._static_url(SHEET),
+                "icon": self.icon,
+                "issuer": self.issuer,
+                **self._person(request, visit),
+                **(content or {}),
+            }
+        )
+        response = HTMLResponse(page, status, headers=self._headers(visit))
+        response.headers["Content-Language"] = language
+        if request.query_params.get("lang") in LANGUAGES:
+            self._keep_language(response, language)
+        return response
+
+    def show_problem(
+        self, request: Request, slug: str, facts: Mapping[str, Fact] | None = None, *, retry: str | None = None
+    ) -> Response:
+        """A registered problem as a page, in the pages' own words where they have some.
+
+        ``retry`` is a path of ours that starts again.
+        """
+        registered, language = problem(slug), self.language(request)
+        if known("problem", slug):
+            return self.show_trouble(request, slug, status=registered.status)
+        document = registered.document(facts or {}, base=self.issuer, language=language)
+        content = {"title": document["title"], "detail": document["detail"], "retry": retry, "reference": None}
+        if slug == "auditor_unknown" and facts:
+            content |= {"reference": facts["reference"], "detail": say(language, "problem.unknown_detail")}
+        return self.show(request, "problem.html", status=registered.status, content=content)
+
+    def show_trouble(self, request: Request, key: str, *, status: int) -> Response:
+        """A trouble of the pages' own, named by its sentences (``problem.<key>``)."""
+        language = self.language(request)
+        content = {"title": say(language, f"problem.{key}"), "detail": say(language, f"problem.{key}_detail")}
+        return self.show(request, "problem.html", status=status, content={**content, "retry": None, "reference": None})
+
+    def _person(self, request: Request, visit: Visit | None) -> dict[str, object]:
+        """Who is logged in, as the top of the page says it."""
+        reader = self.door.reader_or_none(request)
+        wording = self.wording(request)
+        scope = ""
+        if reader is not None:
+            whose = wording.organisation(reader.organisation) if reader.organisation else None
+            scope = say(wording.language, f"scope.{reader.role}_{'one' if whose else 'all'}", organisation=whose or "")
+        return {
+            "visit": visit,
+            "reader": reader,
+            "scope": scope,
+            "logout_token": self.door.form_token(visit, "logout") if visit else "",
+        }
+
+    def _other_url(self, request: Request, language: Language) -> str | None:
+        """This page in the other language; the answer to a form or a login has no address to come back to."""
+        if request.method != "GET" or request.url.path == CALLBACK:
+            return None
+        return path_of(request, lang=next(each for each in LANGUAGES if each != language))
+
+    def _keep_language(self, response: Response, language: Language) -> None:
+        secure = self.issuer.startswith("https:")
+        response.set_cookie(self.language_cookie, language, path="/", secure=secure, httponly=True, samesite="lax")
+
+    def _static_url(self, name: str) -> str:
+        """A file's address changes with its content, so that browsers may keep it."""
+        return f"{SEARCH}/static/{name}?v={hashlib.sha256(self.static[name]).hexdigest()[:12]}"
+
+    def _headers(self, visit: Visit | None) -> dict[str, str]:
+        # A browser holds a form to form-action through the redirects that follow it: the logout ends at ProConnect.
+        provider = self.provider.origin_for(visit)
+        targets = f"'self' {provider}" if provider else "'self'"
+        policy = (
+            f"default-src 'none'; style-src 'self'; img-src 'self'; "
+            f"form-action {targets}; frame-ancestors 'none'; base-uri 'none'"
+        )
+        return {"Content-Security-Policy": policy, **NO_STORE}
+
+
+def redirect(url: str) -> Response:
+    """To another page, by GET."""
+    return RedirectResponse(url, 303, headers=NO_STORE)
+
+
+def path_of(request: Request, **changes: str) -> str:
+    """The path and query of the request, parameters without a value left out, with others changed."""
+    given = {name: value for name, value in parse_qsl(request.url.query) if value.strip() and name not in changes}
+    asked = urlencode({**given, **changes})
+    return f"{request.url.path}?{asked}" if asked else request.url.path
+
+
+def _static(name: str) -> bytes:
+    return resources.files("audit.pages").joinpath("static", name).read_bytes()
