@@ -8,6 +8,7 @@ import orjson
 
 from audit.blocks import seconds_of
 from audit.counting import Counts, count
+from audit.history import History
 from audit.merkle import path_through, right_edge
 from audit.model import LogUnavailable
 from audit.proof import write_proof
@@ -86,6 +87,10 @@ class Queries:
             return None
         leaf, salt, detail = rows[0]
         return StoredEntry(index, bytes(leaf), _bytes(salt), _bytes(detail))
+
+    def history(self, citizen: str) -> History:
+        """All that the log holds about a citizen."""
+        return History(self._store, citizen)
 
     def stream(self, wanted: Wanted, *, below: int) -> Iterator[AccessRecord]:
         """Everything that is wanted below an index, newest first, some at a time: nothing is held open in between."""

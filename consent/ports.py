@@ -1,6 +1,6 @@
 """What consent needs of the others and ``exchange`` fills: catalogue, registry, log, accesses, the gateways' feed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -110,6 +110,28 @@ class AccessPage:
     older: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class ProofFile:
+    """An entry about a citizen, what opens its seal (``salt`` in hexadecimal) and a C2SP ``tlog-proof``."""
+
+    index: int
+    entry: str
+    salt: str
+    detail: str
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Every entry about a citizen, of every kind, newest first. Reading on raises ``AccordError('log_unavailable')``.
+
+    ``checkpoint``: the signed note that all the proofs lead to; empty while the log is.
+    """
+
+    checkpoint: str
+    entries: Iterator[ProofFile]
+
+
 class Accesses(Protocol):
     """A citizen's accesses, newest first."""
 
@@ -131,6 +153,10 @@ class Accesses(Protocol):
 
     def proof(self, citizen: str, index: int) -> bytes | None:
         """A JSON file with the entry, its opening and a C2SP ``tlog-proof``; ``None`` if it is not hers."""
+        ...
+
+    def export(self, citizen: str) -> Export:
+        """All that the log holds about her."""
         ...
 
 

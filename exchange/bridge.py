@@ -2,15 +2,16 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 from uuid import uuid4
 
+from audit.history import History
 from audit.log import Log
 from audit.model import LogError
 from audit.query import AccessRecord, Queries, Wanted
 from consent.model import Client, DatasetNotice, Detail, FieldNotice
-from consent.ports import AccessPage, AccessView, ConsentEvent, Permit, Refusal
+from consent.ports import AccessPage, AccessView, ConsentEvent, Export, Permit, ProofFile, Refusal
 from exchange import journal
 from exchange.feed import Feed
 from exchange.model import Refusal as PolicyRefusal
@@ -111,6 +112,19 @@ class LogAccesses:
             "proof": proof,
         }
         return json.dumps(file, ensure_ascii=False, indent=2).encode()
+
+    def export(self, citizen: str) -> Export:
+        """All that the log holds about her."""
+        history = _logged(lambda: self._queries.history(citizen))
+        return Export(history.checkpoint, _proof_files(history))
+
+
+def _proof_files(history: History) -> Iterator[ProofFile]:
+    try:
+        for one in history.entries():
+            yield ProofFile(one.index, one.leaf.decode(), one.salt.hex(), one.detail.decode(), one.proof)
+    except LogError:
+        raise AccordError("log_unavailable", retry_in=5) from None
 
 
 def _logged(read: Callable[[], _Read]) -> _Read:

@@ -17,6 +17,7 @@ from consent.outbound import check_transport
 from consent.pages.account import add_account
 from consent.pages.authorisation import add_authorisation
 from consent.pages.decision import add_decision
+from consent.pages.export import add_export
 from consent.pages.login import add_login
 from consent.pages.site import CALLBACK, STATIC, LoginNeeded, Site
 from consent.pages.verification import add_verification
@@ -60,6 +61,7 @@ def router(
     add_login(pages, site)
     add_decision(pages, site)
     add_account(pages, site)
+    add_export(pages, site)
     add_authorisation(pages, site)
     add_verification(pages, site)
     return pages

@@ -15,7 +15,7 @@ from consent.errors import OAuthError
 from consent.keys import FixedKeys, SealingKeys, SigningKey, TokenKeys
 from consent.model import Citizen, Client, DatasetNotice, Detail, FieldNotice, Grant
 from consent.pages.routes import relying_party, router
-from consent.ports import AccessPage, AccessView, Permit, Refusal
+from consent.ports import AccessPage, AccessView, Export, Permit, Refusal
 from consent.records import KeptNotice
 from consent.session import Sessions
 from exchange.bridge import LogAccesses
@@ -179,6 +179,9 @@ class FakeAccesses:
         mine = self.views if citizen == CITIZEN.pseudonym else []
         found = [view for view in mine if before is None or view.index < before]
         return AccessPage(found[:limit], found[limit - 1].index if len(found) > limit else None)
+
+    def export(self, citizen: str) -> Export:
+        return Export("", iter(()))
 
     def proof(self, citizen: str, index: int) -> bytes | None:
         return b'{"proof":"..."}' if any(view.index == index for view in self.of(citizen).views) else None
