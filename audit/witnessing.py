@@ -26,6 +26,8 @@ LONGEST_PAUSE = 600.0
 MOST_TRIES = 3
 """How often a witness that knows another size than expected is asked in one go."""
 
+JOIN_SECONDS = 20.0
+
 _COSIGNED, _OTHER_SIZE = 200, 409
 _NEWEST = "SELECT size, note FROM log_checkpoints WHERE size > 0 ORDER BY size DESC LIMIT 1"
 _LAST = "SELECT size FROM log_cosignatures WHERE witness = ? ORDER BY size DESC LIMIT 1"
@@ -78,14 +80,19 @@ class Witnessing:
         tell: Callable[[Word, str], None],
         interval: float,
         clock: Callable[[], float] = time.monotonic,
+        release: Callable[[], None] | None = None,
     ) -> None:
-        """``interval``: seconds between two looks at the log. ``tell``: called with what went wrong and with whom."""
+        """``interval``: seconds between two looks at the log. ``tell``: called with what went wrong and with whom.
+
+        ``release``: called at the end, to let go of what ``post`` holds.
+        """
         self._store = store
         self._asked = [_Asked(one) for one in witnesses]
         self._post = post
         self._tell = tell
         self._interval = interval
         self._clock = clock
+        self._release = release
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="witnesses", daemon=True)
 
@@ -97,7 +104,9 @@ class Witnessing:
         """Stop."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=10)
+            self._thread.join(timeout=JOIN_SECONDS)
+        if self._release is not None:
+            self._release()
 
     def look(self) -> int:
         """Ask the witnesses that are due; how many cosigned."""

@@ -40,15 +40,21 @@ class WitnessCalls:
             raise WitnessFailed("unreachable") from None
         return WitnessAnswer(answer.status_code, answer.headers.get("content-type", ""), content)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
 
 def witnessing(settings: Settings, store: Store) -> Witnessing:
     """The thread that asks the configured witnesses."""
+    calls = WitnessCalls()
     return Witnessing(
         store,
         [ConfiguredWitness(one.url, CosignatureVerifier(one.vkey)) for one in settings.witnesses],
-        post=WitnessCalls(),
+        post=calls,
         tell=_tell,
         interval=settings.witness_interval,
+        release=calls.close,
     )
 
 

@@ -1,9 +1,12 @@
 """Settings: a wrong one refuses the start by its name, with what it takes, and without its value."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from audit.checkpoint import NoteSigner
+from audit.cosignature import Cosigner
 from exchange.settings import Settings, SettingsError, load_settings, setting_lines
 
 _RIGHT = {
@@ -76,6 +79,50 @@ def test_proconnect_is_optional_and_whole_or_not_at_all(monkeypatch: pytest.Monk
     assert settings.proconnect is not None
     assert settings.proconnect.issuer == "https://proconnect.example/api/v2"
     assert "not-to-be-shown" not in repr(settings)
+
+
+_WITNESS = Cosigner.generate("witness.example/w1").vkey
+_OTHER = Cosigner.generate("witness.example/w2").vkey
+_LOG = NoteSigner.generate("accord.example/log").vkey
+
+
+def test_witnesses_are_a_list_of_addresses_and_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (load_settings().witnesses, load_settings().witness_interval) == ([], 10.0)
+    given = [{"url": "https://witness.example/w1/", "vkey": _WITNESS}, {"url": "http://localhost:8100", "vkey": _OTHER}]
+    monkeypatch.setenv("ACCORD_WITNESSES", json.dumps(given))
+    found = load_settings().witnesses
+    assert [(one.url, one.vkey) for one in found] == [
+        ("https://witness.example/w1", _WITNESS),
+        ("http://localhost:8100", _OTHER),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("witness.example", "ACCORD_WITNESSES: not JSON (witnesses that cosign"),
+        ("{}", "ACCORD_WITNESSES: Input should be a valid list"),
+        (json.dumps([{"url": "http://witness.example", "vkey": _WITNESS}]), "ACCORD_WITNESSES__0__URL: "),
+        (json.dumps([{"url": "https://witness.example"}]), "ACCORD_WITNESSES__0__VKEY: missing"),
+        (json.dumps([{"url": "https://witness.example", "vkey": "x"}]), "a witness's verifier key"),
+        (json.dumps([{"url": "https://witness.example", "vkey": _LOG}]), "a witness's verifier key"),
+        (json.dumps([{"url": "https://a.example", "vkey": _WITNESS}] * 2), "different names"),
+        (json.dumps([{"url": "https://a.example", "vkey": _WITNESS, "key": 1}]), "ACCORD_WITNESSES__0__KEY"),
+    ],
+)
+def test_a_witness_that_cannot_be_asked_refuses_the_start(
+    monkeypatch: pytest.MonkeyPatch, value: str, said: str
+) -> None:
+    monkeypatch.setenv("ACCORD_WITNESSES", value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert said in str(caught.value)
+    assert _LOG not in str(caught.value)
+
+
+def test_a_list_that_is_not_given_is_shown_empty() -> None:
+    shown = {name: default for name, default, _ in setting_lines()}
+    assert shown["ACCORD_WITNESSES"] == shown["ACCORD_TRUSTED_PROXIES"] == "[]"
 
 
 def test_the_auditors_login_is_among_the_settings_shown() -> None:
