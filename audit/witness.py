@@ -68,7 +68,7 @@ NOTHING = Seen(0, EMPTY_ROOT)
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class NotCosigned:
     """Why a checkpoint is not cosigned; ``size``: of the tree that was cosigned last, for ``other_size``."""
 
     reason: Reason
@@ -81,36 +81,36 @@ def write_request(old: int, path: Sequence[bytes], note: str) -> bytes:
     return f"old {old}\n{lines}\n{note}".encode()
 
 
-def refusal_of_sender(request: AddCheckpoint, logs: TrustedLogs) -> Refusal | None:
+def refusal_of_sender(request: AddCheckpoint, logs: TrustedLogs) -> NotCosigned | None:
     """Whether the log is known and has signed: what can be judged without knowing what was cosigned before."""
     keys = logs.get(request.checkpoint.origin)
     if not keys:
-        return Refusal("unknown_log")
+        return NotCosigned("unknown_log")
     try:
         signed = sum(_signatures(request.note, key) for key in keys)
     except NoteInvalid:
-        return Refusal("not_signed")
+        return NotCosigned("not_signed")
     if not signed:
-        return Refusal("not_signed")
-    return Refusal("malformed") if request.old > request.checkpoint.size else None
+        return NotCosigned("not_signed")
+    return NotCosigned("malformed") if request.old > request.checkpoint.size else None
 
 
-def refusal_of_tree(request: AddCheckpoint, seen: Seen) -> Refusal | None:
+def refusal_of_tree(request: AddCheckpoint, seen: Seen) -> NotCosigned | None:
     """Whether the tree goes on from the one that was cosigned last."""
     checkpoint = request.checkpoint
     if request.old != seen.size:
-        return Refusal("other_size", seen.size)
+        return NotCosigned("other_size", seen.size)
     if checkpoint.size == 0 and checkpoint.root != EMPTY_ROOT:
-        return Refusal("inconsistent")
+        return NotCosigned("inconsistent")
     if request.old == 0:
         # The empty tree is a prefix of every tree: there is nothing to prove.
-        return Refusal("inconsistent") if request.path else None
+        return NotCosigned("inconsistent") if request.path else None
     try:
         verify_consistency(
             size1=seen.size, root1=seen.root, size2=checkpoint.size, root2=checkpoint.root, path=request.path
         )
     except ProofInvalid:
-        return Refusal("inconsistent")
+        return NotCosigned("inconsistent")
     return None
 
 

@@ -20,8 +20,8 @@ from audit.witness import (
     MAX_REQUEST_BYTES,
     SIZE_MEDIA_TYPE,
     AddCheckpoint,
+    NotCosigned,
     Reason,
-    Refusal,
     RequestInvalid,
     refusal_of_sender,
     refusal_of_tree,
@@ -138,7 +138,7 @@ async def _content(request: Request, seconds: float) -> bytes | None:
     return bytes(content)
 
 
-def _refused(refusal: Refusal) -> Answer:
+def _refused(refusal: NotCosigned) -> Answer:
     status = _STATUS[refusal.reason]
     if refusal.reason == "other_size":
         return Answer(status, f"{refusal.size}\n", SIZE_MEDIA_TYPE)

@@ -13,7 +13,9 @@ from importlib import metadata
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
+from audit import tile_routes
 from audit.log import SWITCH_SECONDS, Log
+from audit.publication import Publication
 from audit.query import Queries
 from audit.store import open_store
 from consent import errors as oauth_errors
@@ -32,6 +34,7 @@ from consent.status_routes import StatusTokens
 from consent.store import ConsentStore
 from exchange import errors, health, routes
 from exchange.asgi import AsgiApp, Receive, Scope, Send
+from exchange.auditing import Auditing
 from exchange.bridge import HabilitationRegistry, LogAccesses, LogJournal, ManifestCatalogue
 from exchange.consent_token import ConsentTokenVerifier
 from exchange.database import open_engine
@@ -46,6 +49,7 @@ from exchange.middleware import Surroundings
 from exchange.recipient import Proxies, Recipient
 from exchange.registry import RegistryStore
 from exchange.settings import Settings, load_settings
+from exchange.witnesses import witnessing
 from providers import registry as providers
 from providers.config import HolderConfig
 from providers.registry import Datasets
@@ -72,7 +76,15 @@ class Accord:
             max_age=settings.feed_max_age,
         )
         problems = ProblemWriter(settings.issuer)
-        self.framework = self._framework(settings, keyring, Queries(store), problems, clock)
+        queries = Queries(store)
+        self.auditing = Auditing(
+            settings, keyring, queries=queries, log=self.log, feed=self.feed, datasets=self.datasets, clock=clock
+        )
+        self.published = tile_routes.router(
+            Publication(store), auditor_of=self.auditing.door.reader_or_none, recorded=self.auditing.room.raw
+        )
+        self.witnesses = (witnessing(settings, store),) if settings.witnesses else ()
+        self.framework = self._framework(settings, keyring, queries, problems, clock)
         proxies = Proxies(settings.trusted_proxies)
         self._surrounded = Surroundings(self.framework, problems=problems, proxies=proxies)
         verifier = ConsentTokenVerifier(
@@ -108,6 +120,7 @@ class Accord:
         for thread in self.threads:
             thread.close()
         self.franceconnect.close()
+        self.auditing.close()
         self.log.close()
         self.engine.dispose()
 
@@ -147,6 +160,7 @@ class Accord:
             self.feed,
             Keeper(desk, tell=lambda error: log_defect(error, "keeper")),
             Pusher(config, outbox=outbox, registry=registry, clock=clock, tell=_tell_of_delivery),
+            *self.witnesses,
         )
         app.include_router(status_routes.router(StatusTokens(config, source=self.grants, clock=clock)))
         app.include_router(oauth_routes.router(config, desk=desk, datasets=self.datasets.ids()))
@@ -165,6 +179,9 @@ class Accord:
                 clock=clock,
             )
         )
+        for router in self.auditing.routers(version=app.version):
+            app.include_router(router)
+        app.include_router(self.published)
         app.include_router(routes.router(self.datasets))
         app.include_router(health.router({"feed": lambda: self.feed.is_fresh, "log": lambda: self.log.is_open}))
         return app

@@ -12,10 +12,12 @@ from audit.auditors import Auditor
 from audit.door import Door
 from audit.log import Log
 from audit.model import LogError
+from audit.pages import routes as audit_pages
 from audit.ports import Act
 from audit.query import Queries
 from audit.reading import ReadingRoom
 from consent.config import PartnerConfig
+from consent.pages.site import ICON, SHEET, static_url
 from consent.session import Seal
 from exchange import journal
 from exchange.feed import Feed
@@ -57,8 +59,20 @@ class Auditing:
             self._login = ProConnect(config, redirect_uri=back, pseudonym_key=keyring.pseudonym, clock=clock)
 
     def routers(self, *, version: str) -> Iterator[APIRouter]:
-        """The routes for programs; the pages where agents can log in."""
+        """The routes for programs; where agents can log in, the pages too."""
         yield audit_routes.router(self.room, self.door, product_version=version, log_origin=self._settings.log_origin)
+
+        if self._login is not None:
+            yield audit_pages.router(
+                room=self.room,
+                door=self.door,
+                login=self._login,
+                names=self._names,
+                issuer=self._settings.issuer,
+                sheet=static_url(SHEET),
+                icon=static_url(ICON),
+                clock=self._clock,
+            )
 
     def close(self) -> None:
         """Let go of the connections to ProConnect."""

@@ -18,6 +18,9 @@ Json: TypeAlias = dict[str, Any]
 COMMITTED = Path(__file__).with_name("accord.yaml")
 
 _SECURITY = "consent_token"
+_READER: tuple[Json, ...] = ({"auditor_token": []}, {"auditor_session": []})
+_FOR_READERS = ("/v1/audit/", "/log/tile/entries/", "/log/details/")
+"""Beginnings of the paths that the log's readers alone may ask."""
 _HEAD_TOO_LARGE: Json = {
     "description": "the head of the request is over 32 KiB (RFC 6585 section 5); nothing of it was read",
     "content": {"text/plain": {"schema": {"type": "string"}}},
@@ -39,8 +42,23 @@ def build(framework: Json, datasets: Mapping[str, Iterable[str]]) -> Json:
             "scheme": "bearer",
             "bearerFormat": "at+jwt",
             "description": "a consent token (RFC 9068), obtained at /oauth/token",
-        }
+        },
+        "auditor_token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "the token of a program that reads the log, made by 'accord registry auditor-token'",
+        },
+        "auditor_session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "__Host-accord-audit-session",
+            "description": "the login of an auditor or operator, begun at /audit/connexion",
+        },
     }
+    for path, operations in document["paths"].items():
+        if path.startswith(_FOR_READERS):
+            for operation in operations.values():
+                operation["security"] = list(_READER)
     document["paths"] = dict(sorted({**document["paths"], "/v1/data/{dataset}": _exchange(datasets)}.items()))
     _share_problems(document)
     for unused in ("HTTPValidationError", "ValidationError"):

@@ -15,7 +15,7 @@ from audit.witness import (
     MAX_REQUEST_BYTES,
     NOTHING,
     AddCheckpoint,
-    Refusal,
+    NotCosigned,
     RequestInvalid,
     Seen,
     refusal_of_sender,
@@ -105,13 +105,13 @@ def test_hostile_bytes_raise_the_one_error_or_are_a_request(noise: bytes, place:
 
 
 def test_a_log_that_is_not_known_is_refused_before_its_signature_is_looked_at() -> None:
-    assert refusal_of_sender(asked(0, 1), {}) == Refusal("unknown_log")
+    assert refusal_of_sender(asked(0, 1), {}) == NotCosigned("unknown_log")
 
 
 def test_a_checkpoint_that_the_log_did_not_sign_is_refused() -> None:
     impostor = NoteSigner.generate(KEY.name)
     stranger = AddCheckpoint.parse(write_request(0, [], note(1, key=impostor)))
-    assert refusal_of_sender(stranger, LOGS) == Refusal("not_signed")
+    assert refusal_of_sender(stranger, LOGS) == NotCosigned("not_signed")
 
 
 def test_a_line_of_a_known_key_that_does_not_verify_refuses_the_note_whatever_others_say() -> None:
@@ -121,42 +121,46 @@ def test_a_line_of_a_known_key_that_does_not_verify_refuses_the_note_whatever_ot
     both = AddCheckpoint.parse(write_request(0, [], note(1) + line))
     assert refusal_of_sender(both, logs) is None
     wrong = note(2, key=second).split("\n\n")[1]
-    assert refusal_of_sender(AddCheckpoint.parse(write_request(0, [], note(1) + wrong)), logs) == Refusal("not_signed")
+    assert refusal_of_sender(AddCheckpoint.parse(write_request(0, [], note(1) + wrong)), logs) == NotCosigned(
+        "not_signed"
+    )
     # To a witness that does not know the second key, its line is anybody's.
     assert refusal_of_sender(AddCheckpoint.parse(write_request(0, [], note(1) + wrong)), LOGS) is None
 
 
 def test_a_note_that_one_key_signed_twice_is_refused() -> None:
     line = note(1).split("\n\n")[1]
-    assert refusal_of_sender(AddCheckpoint.parse(write_request(0, [], note(1) + line)), LOGS) == Refusal("not_signed")
+    assert refusal_of_sender(AddCheckpoint.parse(write_request(0, [], note(1) + line)), LOGS) == NotCosigned(
+        "not_signed"
+    )
 
 
 def test_an_old_size_above_the_checkpoints_is_malformed() -> None:
     request = AddCheckpoint.parse(write_request(3, [], note(2)))
-    assert refusal_of_sender(request, LOGS) == Refusal("malformed")
+    assert refusal_of_sender(request, LOGS) == NotCosigned("malformed")
 
 
 @pytest.mark.parametrize(("old", "known"), [(0, 5), (3, 5), (7, 5), (5, 0)])
 def test_another_old_size_is_answered_with_the_known_one(old: int, known: int) -> None:
-    assert refusal_of_tree(asked(old, 9), seen(known)) == Refusal("other_size", known)
+    assert refusal_of_tree(asked(old, 9), seen(known)) == NotCosigned("other_size", known)
 
 
 def test_the_empty_tree_has_one_root() -> None:
     assert refusal_of_tree(asked(0, 0), NOTHING) is None
-    assert refusal_of_tree(asked(0, 0, root=bytes(32)), NOTHING) == Refusal("inconsistent")
+    assert refusal_of_tree(asked(0, 0, root=bytes(32)), NOTHING) == NotCosigned("inconsistent")
     assert Seen(0, EMPTY_ROOT) == NOTHING
 
 
 def test_from_nothing_nothing_is_to_be_proved() -> None:
     request = AddCheckpoint.parse(write_request(0, [bytes(32)], note(9)))
-    assert refusal_of_tree(request, NOTHING) == Refusal("inconsistent")
+    assert refusal_of_tree(request, NOTHING) == NotCosigned("inconsistent")
 
 
 def test_two_trees_of_one_size_must_be_the_same() -> None:
     assert refusal_of_tree(asked(9, 9), seen(9)) is None
-    assert refusal_of_tree(asked(9, 9, root=bytes(32)), seen(9)) == Refusal("inconsistent")
+    assert refusal_of_tree(asked(9, 9, root=bytes(32)), seen(9)) == NotCosigned("inconsistent")
     extra = AddCheckpoint.parse(write_request(9, [bytes(32)], note(9)))
-    assert refusal_of_tree(extra, seen(9)) == Refusal("inconsistent")
+    assert refusal_of_tree(extra, seen(9)) == NotCosigned("inconsistent")
 
 
 @given(st.integers(1, 299), st.integers(0, 20), st.integers(0, 255))
@@ -166,9 +170,9 @@ def test_a_proof_with_one_bit_changed_proves_nothing(old: int, place: int, bit: 
     wrong[bit // 8] ^= 1 << bit % 8
     changed = [bytes(wrong) if at == place % len(right) else one for at, one in enumerate(right)]
     request = AddCheckpoint.parse(write_request(old, changed, note(300)))
-    assert refusal_of_tree(request, seen(old)) == Refusal("inconsistent")
+    assert refusal_of_tree(request, seen(old)) == NotCosigned("inconsistent")
 
 
 def test_another_history_is_not_cosigned() -> None:
     request = asked(100, 300)
-    assert refusal_of_tree(request, Seen(100, root_of_leaves(LEAVES[100:200]))) == Refusal("inconsistent")
+    assert refusal_of_tree(request, Seen(100, root_of_leaves(LEAVES[100:200]))) == NotCosigned("inconsistent")
