@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from audit.checkpoint import NoteSigner
 from audit.log import Log
-from audit.model import Append, LogError
+from audit.model import Append, LogBroken, LogUnavailable
 from audit.retention import MOST_AT_ONCE, Due, Rule, Schedule, due
 from audit.store import Store, open_store
 from consent.retention import EndedGrants
@@ -62,7 +62,8 @@ def run_retention(settings: Settings, *, erase: bool, now: float | None = None) 
 
     Raises :class:`RetentionRefused`.
     """
-    schedule = schedule_of(manifests(), now=time.time() if now is None else now)
+    clock = time.time if now is None else lambda: now
+    schedule = schedule_of(manifests(), now=clock())
     engine, store = open_engine(settings.database_url), open_store(settings.database_url)
     try:
         if pending_migrations(engine):
@@ -70,13 +71,13 @@ def run_retention(settings: Settings, *, erase: bool, now: float | None = None) 
         if not erase:
             return look(store, engine, schedule)
         check_may_erase(engine)
-        report = apply(store, load_keyring(settings.keys_dir).log, engine, schedule)
+        report = apply(store, load_keyring(settings.keys_dir).log, engine, schedule, clock=clock)
         return replace(report, lingers=not reclaim(engine))
-    except (KeyringError, RightsRefused) as error:
+    except (KeyringError, RightsRefused, LogBroken) as error:
         raise RetentionRefused(str(error)) from None
-    except (LogError, SQLAlchemyError) as error:
+    except (LogUnavailable, SQLAlchemyError) as error:
         # The database's own message may quote values.
-        said = str(error) if isinstance(error, LogError) else type(error).__name__
+        said = str(error) if isinstance(error, LogUnavailable) else type(error).__name__
         raise RetentionRefused(f"{said}: run it again, what was erased until then stays so") from None
     finally:
         store.close()
