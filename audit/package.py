@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeAlias
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
@@ -50,10 +50,10 @@ class FolderPackage:
 
 
 class ZipPackage:
-    """A package that is a ZIP. Open until :meth:`close`."""
+    """A package that is a ZIP."""
 
-    def __init__(self, path: Path) -> None:
-        self._archive = ZipFile(path)
+    def __init__(self, archive: ZipFile) -> None:
+        self._archive = archive
 
     def names(self) -> Iterator[str]:
         """The members; one that is there twice comes twice."""
@@ -62,10 +62,6 @@ class ZipPackage:
     def open(self, name: str) -> BinaryIO:
         """The content of a member."""
         return self._archive.open(name)  # type: ignore[return-value]  # a BufferedIOBase, which reads alike
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._archive.close()
 
 
 class FolderDraft:
@@ -143,6 +139,16 @@ Draft: TypeAlias = FolderDraft | ZipDraft
 def new_draft(target: Path) -> Draft:
     """A draft of the kind that the name of ``target`` says. Raises ``OSError``, also when it exists."""
     return ZipDraft(target) if target.suffix.lower() == ZIP_SUFFIX else FolderDraft(target)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Package]:
+    """A package to be read: a folder, or a file that is a ZIP. Raises :data:`audit.package_check.UNREADABLE`."""
+    if path.is_dir():
+        yield FolderPackage(path)
+        return
+    with ZipFile(path) as archive:
+        yield ZipPackage(archive)
 
 
 def _dense(name: str) -> bool:
