@@ -15,8 +15,9 @@ from consent.tables import Base as ConsentTables
 from exchange.database import PACKAGES
 from exchange.tables import Base as RegistryTables
 
-NEEDS = ("SELECT", "INSERT")
 REWRITES = ("UPDATE", "DELETE", "TRUNCATE")
+READ_ONLY = "log_erased"
+"""What only a retention run adds to: whoever serves cannot even prepare an erasure."""
 ERASED_FROM = ("log_details", "log_lookups", "log_spent_keys", "log_closed_keys")
 """The log's tables that a retention run deletes from."""
 BLANKED_IN = ("consent_grants", "consent_codes", "consent_refresh_tokens", "consent_deliveries", "consent_requests")
@@ -104,14 +105,15 @@ def _statements(connection: Connection, role: str) -> Iterator[str]:
     quoted = connection.dialect.identifier_preparer.quote_identifier
     to, schema = quoted(role), quoted(str(connection.execute(text("SELECT current_schema()")).scalar_one()))
     database = quoted(str(connection.execute(text("SELECT current_database()")).scalar_one()))
-    log = ", ".join(map(quoted, log_tables()))
+    log, grows = (", ".join(map(quoted, some)) for some in (log_tables(), sorted({*log_tables()} - {READ_ONLY})))
     tables = sorted({**ConsentTables.metadata.tables, **RegistryTables.metadata.tables})
     others = ", ".join(map(quoted, tables))
     versions = ", ".join(quoted(f"alembic_version_{package}") for package in PACKAGES)
     yield f"REVOKE ALL ON {log}, {others}, {versions} FROM {to}"
     yield f"GRANT CONNECT ON DATABASE {database} TO {to}"
     yield f"GRANT USAGE ON SCHEMA {schema} TO {to}"
-    yield f"GRANT SELECT, INSERT ON {log} TO {to}"
+    yield f"GRANT SELECT ON {log} TO {to}"
+    yield f"GRANT INSERT ON {grows} TO {to}"
     yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON {others} TO {to}"
     for sequence in connection.execute(text(_SEQUENCES), {"tables": tables}).scalars():
         yield f"GRANT USAGE, SELECT ON SEQUENCE {quoted(sequence)} TO {to}"
@@ -123,9 +125,9 @@ def _check_given(connection: Connection, role: str) -> None:
     for table in log_tables():
         has = {
             right: connection.execute(text(_HAS), {"role": role, "table": table, "right": right}).scalar_one()
-            for right in (*NEEDS, *REWRITES)
+            for right in ("SELECT", "INSERT", *REWRITES)
         }
-        if not all(has[right] for right in NEEDS):
+        if not has["SELECT"] or not (has["INSERT"] or table == READ_ONLY):
             raise RightsRefused(f"nothing was given on {table}: run this as the owner of the tables")
         if too_much := [right for right in REWRITES if has[right]]:
             raise RightsRefused(

@@ -158,6 +158,11 @@ def test_the_role_that_serves_cannot_take_the_guards_away(filled: Filled, table:
     filled.refuses(_statement(EVERYWHERE["delete"], table), url=filled.application)
 
 
+@pytest.mark.parametrize("filled", ["postgresql"], indirect=True)
+def test_the_role_that_serves_cannot_prepare_an_erasure(filled: Filled) -> None:
+    filled.refuses('INSERT INTO log_erased ("index", by) VALUES (7, 8)', url=filled.application)
+
+
 def _rows(filled: Filled, table: Table) -> set[tuple[object, ...]]:
     session = open_store(filled.owner).connect()
     try:

@@ -19,6 +19,7 @@ from audit.verifier import verify_proof_file
 from exchange import journal
 from exchange.retention import run_retention
 from exchange.settings import Settings
+from sandbox.app import people_of
 from sandbox.browser import Browser
 from sandbox.servers import run_accord
 from sandbox.world import DATABASE_FILE
@@ -57,6 +58,8 @@ def test_the_role_that_serves_does_everything_but_erase_and_the_owner_erases(tmp
             report = run_retention(_settings(deployment, owner), erase=True, now=time.time() + 2 * YEAR)
             assert (sum(report.entries.values()), report.grants) == (4, 1)
             assert _mentions(owner, detail["citizen"], detail["grant_id"]) == []
+            # Her name was never there in clear.
+            assert _mentions(owner, people_of(deployment.world.sandbox.families)[0].identity.family_name) == []
             # It goes on, and what was handed out before is still proven.
             assert deployment.exchange(authorize(deployment, person=1)).status_code == 200
             verdict = deployment.verify()
