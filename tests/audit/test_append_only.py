@@ -15,6 +15,7 @@ from pytest_socket import enable_socket
 from sqlalchemy import Table
 
 from audit.checkpoint import NoteSigner
+from audit.cosignature import Cosigner
 from audit.log import Log
 from audit.model import Append
 from audit.retention import due
@@ -114,8 +115,10 @@ def _fill(application: str, owner: str, key: NoteSigner) -> None:
     log = Log.open(store, key, origin=ORIGIN)
     log.append_blocking(applied(list(due(store, SCHEDULE))[:1], releases=["once:0"]))
     log.close()
-    session = open_store(application).connect()
-    session.execute("INSERT INTO log_cosignatures (size, witness, line) VALUES (1, 'w', 'l')")
+    session, witness = open_store(application).connect(), Cosigner.generate("witness.example/w")
+    size, note = session.rows("SELECT size, note FROM log_checkpoints ORDER BY size DESC LIMIT 1")[0]
+    line = witness.sign(note.partition("\n\n")[0] + "\n", now=1)
+    session.execute("INSERT INTO log_cosignatures (size, witness, line) VALUES (?, ?, ?)", (size, witness.name, line))
     session.close()
 
 
