@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: help install demo test check bench openapi clean
+.PHONY: help install demo test crash check bench openapi clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ demo: install ## run the main job: Accord on :8000, the sandbox on :8001
 
 test: install ## run every test
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+crash: install ## 200 kills of the server and of PostgreSQL under load
+	@ROUNDS=200 $(BIN)/pytest -s tests/journeys/test_crash.py tests/journeys/test_database_killed.py $(ARGS)
 
 check: install ## lint, types, arrows between packages, image, contract drift
 	@$(BIN)/ruff format --check --quiet .

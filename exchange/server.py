@@ -7,7 +7,7 @@ ordinary start.
 import socket
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from audit.log import Log
 from audit.model import LogError
@@ -15,7 +15,7 @@ from audit.store import open_store
 from exchange.app import holder_configs
 from exchange.database import open_engine, pending_migrations
 from exchange.keyring import KeyringError, load_keyring
-from exchange.logs import configure_logs
+from exchange.logs import configure_logs, log
 from exchange.protocol import BoundedProtocol
 from exchange.settings import Settings
 from providers import registry as providers
@@ -53,7 +53,27 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=GRACE,
         backlog=BACKLOG,
     )
-    Multiprocess(config, sockets=[listening]).run()
+    _Supervisor(config, sockets=[listening]).run()
+
+
+class _Supervisor(Multiprocess):
+    """Replaces a worker that died, also one that died before it served.
+
+    uvicorn would stop every worker then, for good: one that crashes while the database is away would take all of
+    Accord with it. What cannot pass by itself was checked before the port was opened.
+    """
+
+    def keep_subprocess_alive(self) -> None:
+        for place, process in enumerate(self.processes):
+            if self.should_exit.is_set():
+                return
+            if process.is_alive(timeout=self.config.timeout_worker_healthcheck):
+                continue
+            process.kill()
+            process.join()
+            log.warning("worker_replaced", exit_code=process.exitcode)
+            self.processes[place] = Process(self.config, self.sockets)
+            self.processes[place].start()
 
 
 def _check(settings: Settings) -> None:
