@@ -17,7 +17,7 @@ from zlib import error as DeflateError  # noqa: N812  # an exception, whose name
 from audit.package import Package
 from audit.seda import CONTENT, DIGEST, MANIFEST, NAMESPACE, PackagedFile, SedaInvalid
 
-MAX_FILES = 5_000_000
+MAX_FILES = 1_000_000
 MAX_FINDINGS = 100
 
 # What the standard library raises at files that cannot be read and at bytes that are no archive.
@@ -138,9 +138,9 @@ def _unlisted(names: Iterable[str], listed: Mapping[str, PackagedFile]) -> Itera
         if name == MANIFEST:
             continue
         if name in seen:
-            yield f"{_shown(name)}: it is there twice"
+            yield f"{shown(name)}: it is there twice"
         elif not name.startswith(CONTENT) or name.removeprefix(CONTENT) not in listed:
-            yield f"{_shown(name)}: the manifest does not list it"
+            yield f"{shown(name)}: the manifest does not list it"
         seen.add(name)
 
 
@@ -179,6 +179,6 @@ def _local(name: str) -> str:
     return name.removeprefix(f"{NAMESPACE} ") if name.startswith(f"{NAMESPACE} ") else ""
 
 
-def _shown(name: str) -> str:
-    """A name found in a package, fit for a terminal."""
-    return ascii(name[:200])[1:-1]
+def shown(text: str) -> str:
+    """A text found in a package, fit for a terminal."""
+    return ascii(text[:300])[1:-1]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from audit.note import NoteInvalid
 from audit.package import opened
-from audit.package_check import UNREADABLE, check_package
+from audit.package_check import UNREADABLE, check_package, shown
 from audit.replay.run import verify
 from audit.seda import CONTENT, MANIFEST
 from audit.sources.files import VERIFIER_KEY
@@ -75,7 +75,7 @@ def _check_package(root: Path) -> bool:
 def _check_log(root: Path, key: str | None) -> bool:
     try:
         vkey = key or _key_of(root)
-        _say(f"{'--key' if key else VERIFIER_KEY}: {vkey}")
+        _say(f"{'--key' if key else VERIFIER_KEY}: {shown(vkey)}")
         verdict = verify(log_of(root), vkey)
     except (SourceUnavailable, NoteInvalid, *UNREADABLE) as error:
         _say(f"  the log: {error}")

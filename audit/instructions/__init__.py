@@ -28,6 +28,8 @@ except ModuleNotFoundError as missing:
     sys.exit(2)
 
 if __name__ == "__main__":
+    # A terminal without accents is no reason to stop.
+    sys.stdout.reconfigure(errors="replace")
     sys.exit(main(sys.argv[1:]))
 """
 _ALWAYS = (1980, 1, 1, 0, 0, 0)

@@ -59,12 +59,12 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(archive: Path, bare: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(archive: Path, bare: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """``python verify.pyz`` as an archivist would, with no site-packages but those."""
     return subprocess.run(
         [sys.executable, "-S", "verify.pyz", *arguments],
         cwd=archive / "content",
-        env={"PYTHONPATH": str(bare), "PATH": os.defpath},
+        env={"PYTHONPATH": str(bare), "PATH": os.defpath, **environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -143,6 +143,18 @@ def test_the_key_that_the_administration_gave_is_the_one_that_counts(
     assert main([str(archive), "--key", NoteSigner.generate(ORIGIN).vkey]) == 1
     assert "log.vkey: it is not the key that was given" in capsys.readouterr().out
     assert main([str(archive), "--key", "not a key"]) == 1
+
+
+def test_a_key_that_would_write_on_the_terminal_does_not(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (archive / "content" / "log.vkey").write_text("\x1b[2Jverified\n")
+    assert main([str(archive)]) == 1
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_terminal_without_accents_is_no_reason_to_stop(made: dict[str, Path], bare: Path) -> None:
+    done = run(made["without"], bare, ".", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "L'archive est intacte" in done.stdout
 
 
 def test_a_zip_and_the_content_folder_are_archives_too(
