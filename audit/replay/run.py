@@ -36,7 +36,7 @@ from audit.sources.port import Reader, Source, SourceUnavailable, StoredNote, Ta
 from audit.verifier import MAX_FINDINGS, Finding, Verdict
 
 PART = 32_768
-"""Entries that a process looks at together: a multiple of a tile and of a segment of the lookups."""
+"""Entries that a process looks at together: some hundred megabytes, a second's work."""
 
 _ENOUGH_FOR_ONE = 2 * PART
 """Entries that are verified before a second process would have begun."""
@@ -49,12 +49,14 @@ class Options:
 
     ``since``: a signed note of an earlier checkpoint: what comes before it is not read again. ``witnesses``: vkeys of
     those whose cosignatures are wanted. ``processes``: how many; ``None`` for as many as there are processors, and one
-    for a small log. ``progress``: called with the entries done and all that there are.
+    for a small log. ``part``: entries that a process looks at together, a multiple of 256. ``progress``: called with
+    the entries done and all that there are.
     """
 
     since: str | None = None
     witnesses: tuple[str, ...] = ()
     processes: int | None = None
+    part: int = PART
     progress: Callable[[int, int], None] | None = None
 
 
@@ -126,7 +128,7 @@ class _Verification:
         verdict.root = self._tree.root(fold(subtrees(rows_above(self._tail), len(self._tail))))
         verdict.add(self._tree.edge())
         verdict.checked["tiles"] += self._tree.tiles
-        verdict.add(self._claims.findings())
+        verdict.add(self._claims.findings(first))
         if not self._opening.tables and self._key.open(self._opening.note).root != verdict.root:
             verdict.add([Finding("checkpoint", "the log leads to another root")])
         # 5. and 6.
@@ -181,11 +183,11 @@ class _Verification:
     def _tasks(self) -> Iterator[Task]:
         opening, first = self._opening, self._verdict.first
         marks = () if self._since is None else (self._since.size,)
-        size_of = attrgetter("size")
+        size_of, part = attrgetter("size"), self._options.part
         notes = sorted(opening.notes, key=size_of)
         at = bisect_left(notes, first, key=size_of)
         while first < opening.size:
-            end = min(opening.size, (first // PART + 1) * PART)
+            end = min(opening.size, (first // part + 1) * part)
             until = bisect_right(notes, end, key=size_of)
             erased = None if opening.erased is None else _between(opening.erased, first, end)
             yield PartTask(first, end, opening.entries, opening.details, tuple(notes[at:until]), erased, marks)
@@ -296,13 +298,19 @@ class _Claims:
         elif not self._wrong:
             self._right = claim.size
 
-    def findings(self) -> Iterator[Finding]:
-        """One for all of them: what is wrong before a checkpoint is wrong before all later ones."""
-        if self._wrong:
-            first, more = self._wrong[0], len(self._wrong) - 1
-            others = f"; so they do to {more} later ones" if more else ""
-            where = f"something was changed among entries {self._right} to {first - 1}"
-            yield Finding(f"checkpoint {first}", f"the entries lead to another root: {where}{others}")
+    def findings(self, first: int) -> Iterator[Finding]:
+        """One for all of them: what is wrong before a checkpoint is wrong before all later ones.
+
+        ``first``: where reading began.
+        """
+        if not self._wrong:
+            return
+        size, more = self._wrong[0], len(self._wrong) - 1
+        where = f"something was changed among entries {max(first, self._right)} to {size - 1}"
+        if first and not self._right:
+            where = f"something was changed before entry {size}, or in the tiles of hashes of what comes before {first}"
+        others = f"; so they do to {more} later ones" if more else ""
+        yield Finding(f"checkpoint {size}", f"the entries lead to another root: {where}{others}")
 
 
 def _between(erased: Mapping[int, int], first: int, end: int) -> dict[int, int]:

@@ -63,7 +63,7 @@ def audit_verify(
     with explained(NoteInvalid, SourceUnavailable, OSError, UnicodeDecodeError), _progress() as progress:
         note = None if since is None else _read(since)
         token = None if token_file is None else _read(token_file).strip()
-        options = Options(note, tuple(witness or ()), processes, progress)
+        options = Options(note, tuple(witness or ()), processes, progress=progress)
         verdict = verify(source_of(source, token=token), key, options)
     _tell(verdict, as_json=as_json)
     if not verdict.ok:
