@@ -110,15 +110,15 @@ def _column(values: Iterable[Any]) -> dict[Any, int]:
 
 
 def lookups_of(block: int, items: Sequence[Item]) -> list[Row]:
-    """Segment, key and index of a block's rare values, in the order of their table."""
+    """Segment, key and index of a block's rare values, in their table's order; once where two share a key."""
     segment, first = block // SEGMENT_BLOCKS, block * BLOCK
-    found = [
-        (segment, lookup_key(name, value), first + at)
-        for at, item in enumerate(items)
-        for name, value in rare_values(*item)
-    ]
-    found.sort()
-    return list(found)
+    return sorted(
+        {
+            (segment, lookup_key(name, value), first + at)
+            for at, item in enumerate(items)
+            for name, value in rare_values(*item)
+        }
+    )
 
 
 def terms_of(skeleton: Mapping[str, object]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from audit.blocks import lookup_key
 from audit.checkpoint import NoteSigner
 from audit.log import Log
 from audit.model import Append
@@ -83,3 +84,14 @@ def test_a_search_looks_through_a_bounded_number_of_entries_and_says_where_it_st
     rest = queries.accesses_of("hers", before=cut.older, wanted=Wanted({"recipient": "A"}))
     assert [one.index for one in rest.records] == [0]
     assert rest.older is None
+
+
+def test_two_rare_values_of_one_entry_that_share_a_hash_fill_their_block_all_the_same(
+    log: Log, queries: Queries
+) -> None:
+    request, citizen = "b165dce042ee22a9", "fcb996d7d00e2f17"
+    assert lookup_key("request_id", request) == lookup_key("citizen", citizen)
+    alike = Append({**entry(0).skeleton, "request_id": request}, {"citizen": citizen})
+    asyncio.run(_fill(log, [alike, *(entry(number) for number in range(1, 300))]))
+    for rare in ({"request_id": request}, {"citizen": citizen}):
+        assert [one.index for one in queries.find(Wanted(rare=rare)).records] == [0]
