@@ -18,15 +18,14 @@ from exchange.settings import ArchiveSettings, Settings
 _NEEDED = ("ARCHIVAL_AGENCY", "TRANSFERRING_AGENCY")
 
 
-def archive(settings: Settings, period: str, *, target: Path, details: bool, now: float | None = None) -> Archived:
-    """Archive a period at ``now`` (Unix seconds). Raises :class:`ArchiveRefused`; nothing is left then."""
+def archive(settings: Settings, period: str, *, target: Path, details: bool) -> Archived:
+    """Archive a period. Raises :class:`ArchiveRefused` or ``ArchiveUnsound``; nothing is left then."""
     asked_period, agreement = Period.parse(period), agreement_of(settings.archive)
     if details and agreement.details_rule is None:
         raise ArchiveRefused(
             "details are personal data: set ACCORD_ARCHIVE__DETAILS_RULE, the archives service's rule at whose end it "
             "destroys them, or archive without them"
         )
-    moment = time.time() if now is None else now
     try:
         key = load_keyring(settings.keys_dir).log
         _check_migrations(settings.database_url)
@@ -36,7 +35,7 @@ def archive(settings: Settings, period: str, *, target: Path, details: bool, now
             def record(archived: Archived) -> None:
                 log.append_blocking(journal.archive_made(archived, request_id=str(uuid4()), now=time.time()))
 
-            asked = Asked(asked_period, target, details, agreement, vkey=key.vkey, now=moment)
+            asked = Asked(asked_period, target, details, agreement, vkey=key.vkey, now=time.time())
             with closing(store.connect()) as session:
                 return make_archive(session, asked, record=record)
     except (KeyringError, LogError) as error:
