@@ -5,10 +5,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: help install demo test crash check bench openapi clean
+.PHONY: help install demo test check crash bench bench-audit openapi clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: .venv/.installed ## create .venv from uv.lock
 
@@ -41,6 +41,9 @@ openapi: install ## write openapi/accord.yaml again
 
 bench: install ## CPU per exchange, against peers, in one run
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-audit: install ## appends a second, queries, proofs, verification of the log; ARGS="--sizes 10000,1000000"
+	@$(BIN)/python -m bench.audit $(ARGS)
 
 clean: ## remove what install made
 	rm -rf .venv
