@@ -29,6 +29,7 @@ import orjson
 from audit.blocks import BLOCK, seconds_of
 from audit.folder import write_log_files
 from audit.instructions import VERIFIER, instructions, standalone_verifier
+from audit.layout import LayoutInvalid
 from audit.model import LogBroken
 from audit.package import Draft, new_draft, opened
 from audit.package_check import check_package
@@ -121,6 +122,8 @@ def make_archive(session: Session, asked: Asked, *, record: Callable[[Archived],
         raise ArchiveRefused("with details, an archive needs the rule at whose end the archives service destroys them")
     try:
         return _make(session, asked, record)
+    except LayoutInvalid as error:
+        raise ArchiveRefused(f"{error}; no archive was made") from None
     except OSError as error:
         raise ArchiveRefused(f"{asked.target}: {error.strerror or type(error).__name__}; no archive was made") from None
 

@@ -5,6 +5,8 @@ from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from audit.archive import ArchiveRefused, Asked, Period, make_archive
 from audit.log import Log
 from audit.model import LogError
@@ -42,6 +44,9 @@ def archive(settings: Settings, period: str, *, target: Path, details: bool) -> 
         raise ArchiveRefused(f"{error}; no archive was made") from None
     except StoreError as error:
         raise ArchiveRefused(f"the log cannot be read: {error}; no archive was made") from None
+    except SQLAlchemyError as error:
+        # The type alone: messages may quote values.
+        raise ArchiveRefused(f"the database cannot be read: {type(error).__name__}; no archive was made") from None
 
 
 def agreement_of(settings: ArchiveSettings | None) -> Agreement:

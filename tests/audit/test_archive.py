@@ -282,6 +282,18 @@ def test_a_full_disk_is_explained_and_nothing_is_left(
     assert not list(folder.iterdir())
 
 
+def test_an_entry_that_no_bundle_can_hold_is_explained(tmp_path: Path, key: NoteSigner) -> None:
+    url = f"sqlite:///{tmp_path / 'log.sqlite'}"
+    migrate(url)
+    store = open_store(url)
+    with closing(Log.open(store, key, origin=ORIGIN)) as log, closing(store.connect()) as session:
+        large = entry(0, "2026-10-01T00:00:00.000Z")
+        log.append_blocking(replace(large, skeleton={**large.skeleton, "purpose": "x" * 70_000}))
+        with pytest.raises(ArchiveRefused, match="an entry is too long for a bundle; no archive was made"):
+            make_archive(session, asked(key, tmp_path / "a.zip"), record=never)
+    assert not list(tmp_path.glob("*a.zip*"))
+
+
 def test_details_need_the_rule_that_ends_them(month: Session, key: NoteSigner, tmp_path: Path) -> None:
     without = replace(asked(key, tmp_path / "a", details=True), agreement=replace(AGREEMENT, details_rule=None))
     with pytest.raises(ArchiveRefused, match="the rule at whose end the archives service destroys them"):

@@ -155,6 +155,10 @@ def test_without_keys_or_tables_it_says_which(deployment: Path, monkeypatch: pyt
     done = _accord("--period", "2025-10")
     assert done.exit_code == 2
     assert "accord db migrate" in done.output
+    (deployment / "none.sqlite").write_text("not a database" * 100)
+    monkeypatch.setenv("ACCORD_DATABASE_URL", "sqlite:///none.sqlite")
+    done = _accord("--period", "2025-10")
+    assert (done.exit_code, done.output) == (2, "the database cannot be read: DatabaseError; no archive was made\n")
     (deployment / "keys" / "log.key").rename(deployment / "log.key")
     done = _accord("--period", "2025-10")
     assert done.exit_code == 2
