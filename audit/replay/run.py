@@ -134,7 +134,8 @@ class _Verification:
         # 5. and 6.
         newest = self._tables.newest() if self._opening.tables else _NO_END
         verdict.add(self._keys.findings(Range(first, size, newest, self._is_erased)))
-        verdict.add(self._erasures.findings(first=first, size=size, newest=newest))
+        if self._opening.tables or self._opening.erased is not None:
+            verdict.add(self._erasures.findings(first=first, size=size, newest=newest))
         # 7.
         self._check_tables()
         # 8.

@@ -1,0 +1,179 @@
+"""A log behind a web server: what is public is verified by anybody, the rest by whoever has a token."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.checkpoint import NoteSigner
+from audit.replay.run import Options, verify
+from audit.sources import web
+from audit.sources.locate import source_of
+from audit.sources.port import SourceUnavailable
+from tests.audit.conftest import migrate
+from tests.audit.verified_log import ERASED, SIZE, Sample, make_sample
+
+pytestmark = pytest.mark.enable_socket
+
+TOKEN = "auditor's-token"
+
+
+class Public(SimpleHTTPRequestHandler):
+    """Serves a folder; entries and details to whoever has the token, when there is one."""
+
+    def __init__(self, *given: Any, token: str | None = None, hidden: tuple[str, ...] = (), **named: Any) -> None:
+        self.token = token
+        self.hidden = hidden
+        super().__init__(*given, **named)
+
+    def do_GET(self) -> None:  # as the standard library calls it
+        secret = self.path.startswith(("/tile/entries", "/details"))
+        if self.path.lstrip("/") in self.hidden:
+            self.send_error(404)
+        elif secret and self.token is not None and self.headers["Authorization"] != f"Bearer {self.token}":
+            self.send_error(401)
+        else:
+            super().do_GET()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serving(handler: Any) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join(5)
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory, key: NoteSigner) -> Sample:
+    url = f"sqlite:///{tmp_path_factory.mktemp('log') / 'log.sqlite'}"
+    migrate(url)
+    return make_sample(url, key)
+
+
+@pytest.fixture(scope="module")
+def folder(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("published")
+    sample.write(folder)
+    return folder
+
+
+def test_a_served_folder_verifies_like_the_folder(sample: Sample, folder: Path) -> None:
+    with serving(partial(Public, directory=str(folder))) as url:
+        verdict = verify(source_of(url + "/"), sample.vkey, Options(witnesses=(sample.witness,)))
+    assert (verdict.ok, verdict.size, verdict.unchecked) == (True, SIZE, []), verdict.findings
+    assert verdict.checked["details"] == SIZE - len(ERASED) - 2
+    assert verdict.checked["checkpoints"] == len(sample.notes)
+
+
+def test_without_a_token_the_public_tree_is_verified_and_the_verdict_says_so(sample: Sample, folder: Path) -> None:
+    with serving(partial(Public, directory=str(folder), token=TOKEN)) as url:
+        verdict = verify(source_of(url), sample.vkey)
+    assert (verdict.ok, verdict.size, verdict.checked["entries"]) == (True, SIZE, 0), verdict.findings
+    assert verdict.checked["checkpoints"] == len(sample.notes)
+    assert verdict.unchecked == ["entries were not read: the tree of their hashes was verified against the checkpoint"]
+
+
+@pytest.mark.parametrize("path", ["tile/0/000", "tile/0/002.p/92", "tile/1/000.p/2"])
+def test_a_changed_public_tile_is_found_without_a_token(sample: Sample, tmp_path: Path, path: str) -> None:
+    sample.write(tmp_path)
+    content = bytearray((tmp_path / path).read_bytes())
+    content[40] ^= 1
+    (tmp_path / path).write_bytes(content)
+    with serving(partial(Public, directory=str(tmp_path), token=TOKEN)) as url:
+        assert not verify(source_of(url), sample.vkey).ok
+
+
+def test_with_a_token_everything_is_verified(sample: Sample, folder: Path) -> None:
+    with serving(partial(Public, directory=str(folder), token=TOKEN)) as url:
+        verdict = verify(source_of(url, token=TOKEN), sample.vkey)
+        assert (verdict.ok, verdict.checked["entries"]) == (True, SIZE), verdict.findings
+        with pytest.raises(SourceUnavailable, match="whoever has this token"):
+            verify(source_of(url, token="another"), sample.vkey)
+
+
+def test_a_tile_that_became_full_since_is_read_in_its_place(sample: Sample, tmp_path: Path) -> None:
+    size = sample.sizes[-4]
+    sample.write(tmp_path / "then", size=size)
+    for path in sample.write(tmp_path / "now"):
+        if not path.endswith((".p/92", "checkpoint", "checkpoints.jsonl", "erased.jsonl")):
+            (tmp_path / "then" / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "then" / path).write_bytes((tmp_path / "now" / path).read_bytes())
+    for path in (tmp_path / "then").rglob("*.p"):
+        if path.with_suffix("").exists():
+            for partial_tile in path.iterdir():
+                partial_tile.unlink()
+    with serving(partial(Public, directory=str(tmp_path / "then"))) as url:
+        verdict = verify(source_of(url), sample.vkey)
+    assert (verdict.ok, verdict.size) == (True, size), verdict.findings
+
+
+def test_what_a_server_does_not_list_is_named_as_not_checked(sample: Sample, folder: Path) -> None:
+    handler = partial(Public, directory=str(folder), hidden=("checkpoints.jsonl", "erased.jsonl", "log.vkey"))
+    with serving(handler) as url:
+        verdict = verify(source_of(url), sample.vkey)
+    assert verdict.ok
+    assert len(verdict.unchecked) == 2
+
+
+ANSWERS: Mapping[str, tuple[int, bytes, float]] = {
+    "endless": (200, b"x" * 70_000, 0.0),
+    "redirect": (302, b"", 0.0),
+    "broken": (500, b"", 0.0),
+    "silent": (200, b"", 3.0),
+}
+
+
+class Wrong(BaseHTTPRequestHandler):
+    """Answers everything with one answer."""
+
+    def __init__(self, *given: Any, answer: tuple[int, bytes, float], stop: threading.Event, **named: Any) -> None:
+        self.answer = answer
+        self.stop = stop
+        super().__init__(*given, **named)
+
+    def do_GET(self) -> None:  # as the standard library calls it
+        status, content, seconds = self.answer
+        self.stop.wait(seconds)
+        self.send_response(status)
+        self.send_header("Location", "/elsewhere")
+        self.send_header("Content-Length", str(len(content) or 9))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_server_that_answers_wrongly_is_no_verdict(
+    sample: Sample, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(web, "_PAUSE_SECONDS", 0.0)
+    stop = threading.Event()
+    with serving(partial(Wrong, answer=ANSWERS[name], stop=stop)) as url:
+        with pytest.raises(SourceUnavailable):
+            verify(source_of(url), sample.vkey)
+        stop.set()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://accord.example/log", "https://u:p@accord.example/log", "http:///log", "https://a.example/log?x"]
+)
+def test_a_token_goes_nowhere_in_clear_and_an_address_is_one(url: str) -> None:
+    with pytest.raises(SourceUnavailable):
+        source_of(url, token=TOKEN).open()
+    assert TOKEN not in repr(source_of(url, token=TOKEN))

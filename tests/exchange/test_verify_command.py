@@ -1,0 +1,107 @@
+"""``accord audit verify`` and ``verify-proof``: what they say, to people and to machines, and their exit codes."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from audit.checkpoint import NoteSigner
+from audit.query import Queries
+from audit.store import open_store
+from exchange.cli import app
+from tests.audit.conftest import migrate
+from tests.audit.verified_log import SIZE, Sample, make_sample
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    url = f"sqlite:///{tmp_path_factory.mktemp('log') / 'log.sqlite'}"
+    migrate(url)
+    return make_sample(url, NoteSigner.generate("accord.example/log"))
+
+
+@pytest.fixture(scope="module")
+def folder(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("published")
+    sample.write(folder)
+    return folder
+
+
+def accord(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["audit", *map(str, arguments)], env={"NO_COLOR": "1", "COLUMNS": "200"})
+
+
+@pytest.mark.parametrize("kind", ["url", "file", "folder"])
+def test_a_sound_log_verifies_wherever_it_is(sample: Sample, folder: Path, kind: str) -> None:
+    where = {"url": sample.url, "file": sample.url.removeprefix("sqlite:///"), "folder": folder}[kind]
+    done = accord("verify", "--from", where, "--key", sample.vkey, "--witness", sample.witness)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"The log verifies: {SIZE} entries, root ")
+
+
+def test_the_verdict_for_a_machine_is_json(sample: Sample, folder: Path) -> None:
+    done = accord("verify", "--from", folder, "--key", sample.vkey, "--json")
+    verdict = json.loads(done.stdout)
+    assert (done.exit_code, verdict["ok"], verdict["size"], verdict["findings"]) == (0, True, SIZE, [])
+    assert verdict["checkpoint"].startswith(sample.notes[SIZE])
+    assert verdict["checked"]["entries"] == SIZE
+
+
+def test_a_log_that_does_not_verify_is_exit_code_1_with_each_place_named(sample: Sample, tmp_path: Path) -> None:
+    sample.write(tmp_path)
+    (tmp_path / "tile/0/001").write_bytes(bytes(8192))
+    done = accord("verify", "--from", tmp_path, "--key", sample.vkey)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "tile 0/1: its hashes are not those of the entries" in done.stderr
+    assert "The log does not verify: 1 finding." in done.stderr
+    machine = json.loads(accord("verify", "--from", tmp_path, "--key", sample.vkey, "--json").stdout)
+    assert (machine["ok"], machine["findings"][0]["place"]) == (False, "tile 0/1")
+
+
+def test_what_cannot_be_checked_is_said(sample: Sample, tmp_path: Path) -> None:
+    sample.write(tmp_path, first=300)
+    done = accord("verify", "--from", tmp_path, "--key", sample.vkey)
+    assert done.exit_code == 0
+    assert "Not checked: entries before 256 are not there; their hashes are in the root." in done.stderr
+
+
+def test_an_earlier_checkpoint_is_where_it_begins(sample: Sample, tmp_path: Path) -> None:
+    (tmp_path / "then").write_text(sample.notes[513])
+    done = accord("verify", "--from", sample.url, "--key", sample.vkey, "--since", tmp_path / "then")
+    assert (done.exit_code, f"{SIZE} entries, from entry 512" in done.stdout) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--from", "/nowhere/log.sqlite"),
+        ("--key", "not a key"),
+        ("--witness", "not a key"),
+        ("--since", __file__),
+        ("--from", "http://accord.example/log", "--token-file", __file__),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_verified_at_all_is_exit_code_2(sample: Sample, wrong: tuple[str, ...]) -> None:
+    done = accord("verify", "--from", sample.url, "--key", sample.vkey, *wrong)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr
+
+
+def test_a_receipt_is_checked_with_its_entry_beside_it(sample: Sample, tmp_path: Path) -> None:
+    store = open_store(sample.url)
+    with closing(store):
+        proof, entry = Queries(store).proof(7), Queries(store).entry(7)
+    assert entry is not None
+    (tmp_path / "receipt").write_text(proof)
+    (tmp_path / "entry").write_bytes(entry.leaf)
+    done = accord("verify-proof", tmp_path / "receipt", "--entry", tmp_path / "entry", "--key", sample.vkey)
+    assert (done.exit_code, done.stdout.splitlines()[0]) == (0, "The proof verifies: entry 7 of accord.example/log.")
+    (tmp_path / "entry").write_bytes(entry.leaf + b" ")
+    assert (
+        accord("verify-proof", tmp_path / "receipt", "--entry", tmp_path / "entry", "--key", sample.vkey).exit_code == 1
+    )
+    alone = accord("verify-proof", tmp_path / "receipt", "--key", sample.vkey)
+    assert (alone.exit_code, "--entry" in alone.stderr) == (1, True)
