@@ -13,6 +13,10 @@ from audit.store.port import Batch, Head, Row
 from audit.tiles import Edge
 
 HASH_BYTES = 32
+HEAD_BROKEN = (
+    "the head of the log contradicts itself or its entries: nothing more is written; find out with 'accord audit "
+    "verify' what was changed, and restore the database from its last sound backup"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +60,7 @@ def check_head(head: Head) -> tuple[bytes, ...]:
     """The frontier of a head that agrees with itself. Raises :class:`LogBroken`."""
     frontier = tuple(head.frontier[at : at + HASH_BYTES] for at in range(0, len(head.frontier), HASH_BYTES))
     if len(head.frontier) != HASH_BYTES * head.size.bit_count() or root_of(frontier) != head.root:
-        raise LogBroken(
-            "the head of the log contradicts itself: nothing more is written; find out with 'accord audit verify' "
-            "what was changed, and restore the database from its last sound backup"
-        )
+        raise LogBroken(HEAD_BROKEN)
     return frontier
 
 

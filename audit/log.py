@@ -22,7 +22,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Self, TypeAlias
 
 from audit.checkpoint import NoteInvalid, NoteSigner
-from audit.commit import Ends, KnownKeys, check_head, fills_a_block, prepare, seal_all
+from audit.commit import HEAD_BROKEN, Ends, KnownKeys, check_head, fills_a_block, prepare, seal_all
 from audit.entry import SALT_BYTES
 from audit.model import Append, LogBroken, LogError, LogUnavailable, Receipt
 from audit.store import Session, Store, StoreError
@@ -73,6 +73,7 @@ class Log:
         self._ends: Ends | None = None
         self._terms: set[str] = set()
         self._size = 0
+        self._failure: str | None = None
         self._contended = False
         """Whether other processes commit too: who waits for the lock gathers meanwhile."""
         self._thread = threading.Thread(target=self._run, name="audit-log", daemon=True)
@@ -139,7 +140,7 @@ class Log:
 
     def _enqueue(self, append: Append, loop: asyncio.AbstractEventLoop | None, future: Any) -> None:
         if self._broken is not None:
-            raise self._broken
+            raise LogBroken(*self._broken.args)
         if self._closed:
             raise LogUnavailable("the log is closed")
         if self._queue.qsize() >= self._max_queue:
@@ -152,17 +153,16 @@ class Log:
             check_head(head)
             if head.size == 0:
                 return
-            notes = session.rows("SELECT note FROM log_checkpoints WHERE size = ?", (head.size,))
-            entries = session.rows('SELECT max("index") FROM log_entries')
+            ((note,),) = session.rows("SELECT note FROM log_checkpoints WHERE size = ?", (head.size,))
         try:
-            checkpoint = self._key.verifier().open(notes[0][0]) if notes else None
+            checkpoint = self._key.verifier().open(note)
         except NoteInvalid as error:
-            raise LogBroken(f"the newest checkpoint was not signed by this deployment's key: {error}") from None
-        if checkpoint is None or checkpoint.root != head.root or entries != [(head.size - 1,)]:
             raise LogBroken(
-                "the head of the log does not match its entries and checkpoint: nothing is written; run "
-                "'accord audit verify', then restore the database from its last sound backup"
-            )
+                f"the newest checkpoint was not signed by this deployment's key: {error}; restore the log's key, or "
+                "the database from its last sound backup"
+            ) from None
+        if checkpoint.size != head.size:
+            raise LogBroken(HEAD_BROKEN)
 
     def _run(self) -> None:
         last = False
@@ -172,16 +172,30 @@ class Log:
                 continue
             try:
                 outcomes = self._commit(waiting)
+                self._tell_operator(None)
             except LogBroken as broken:
-                self._broken = broken
+                # One of its own: an error that is raised again and again keeps every frame it passed.
+                self._broken = LogBroken(*broken.args)
+                self._tell_operator(str(broken))
                 outcomes = [broken] * len(waiting)
             except Exception as error:  # noqa: BLE001  # one batch fails, whatever it was; the next goes on
-                # Without its message or trace: they may quote values.
-                _logger.error("batch failed: %s", type(error).__qualname__)  # noqa: TRY400
+                self._tell_operator(str(error) if isinstance(error, StoreError) else type(error).__qualname__)
                 self._forget()
                 outcomes = [LogUnavailable("the database did not take the entry")] * len(waiting)
             _tell(waiting, outcomes)
         self._forget()
+
+    def _tell_operator(self, failure: str | None) -> None:
+        """Say that batches fail, and that they no longer do: once, not for every batch of an outage.
+
+        ``failure`` is a sentence of ours or a type's name: messages of drivers may quote values.
+        """
+        if failure != self._failure:
+            if failure is None:
+                _logger.warning("batches are committed again")
+            else:
+                _logger.error(f"batch failed: {failure}")  # noqa: G004  # the handler keeps the template alone
+        self._failure = failure
 
     def _take(self) -> tuple[list[_Waiting], bool]:
         """Whatever is waiting, at least one; and whether the log was closed."""
@@ -204,7 +218,7 @@ class Log:
 
     def _commit(self, waiting: list[_Waiting]) -> list[Outcome]:
         if self._broken is not None:
-            raise self._broken
+            raise LogBroken(*self._broken.args)
         appends = [one.append for one in waiting]
         if self._session is None:
             self._session = self._store.connect()

@@ -37,11 +37,17 @@ def open_engine(database_url: str) -> Engine:
         engine = create_engine(url, pool_timeout=5)
         event.listen(engine, "connect", _durable_and_strict)
         return engine
+    from audit.store.postgresql import NOTICES_SILENCE  # noqa: PLC0415  # one driver is enough for one deployment
+
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
         pool_timeout=5,
-        connect_args={"connect_timeout": 5, "options": "-c statement_timeout=5000 -c lock_timeout=4000"},
+        connect_args={
+            "connect_timeout": 5,
+            "options": "-c statement_timeout=5000 -c lock_timeout=4000",
+            **NOTICES_SILENCE,
+        },
     )
 
 

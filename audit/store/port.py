@@ -20,7 +20,8 @@ class StoreError(Exception):
 class Head:
     """The head of the log: size in entries, the frontier's hashes one after the other, the root that was signed.
 
-    It is the newest checkpoint's row. ``root`` is empty when the note does not say one.
+    It is the newest checkpoint's row. ``root`` is empty, which no root is, when the note does not say one or the
+    entries do not end there.
     """
 
     size: int
@@ -136,16 +137,19 @@ RELEASES = tuple(
     for table in ("log_spent_keys", "log_closed_keys")
 )
 CHECKPOINT = "INSERT INTO log_checkpoints (size, frontier, note) VALUES (?, ?, ?)"
-READ_HEAD = "SELECT size, frontier, note FROM log_checkpoints ORDER BY size DESC LIMIT 1"
+READ_HEAD = (
+    'SELECT c.size, c.frontier, c.note, e.last FROM (SELECT max("index") AS last FROM log_entries) e '
+    "LEFT JOIN (SELECT size, frontier, note FROM log_checkpoints ORDER BY size DESC LIMIT 1) c ON true"
+)
 
 
-def head_of(row: Row | None) -> Head:
-    """The head by the row that :data:`READ_HEAD` gives; without one the log is empty."""
-    if row is None:
-        return Head(0, b"", EMPTY_ROOT)
-    size, frontier, note = row
+def head_of(row: Row) -> Head:
+    """The head by the row that :data:`READ_HEAD` gives. An empty log has neither a checkpoint nor an entry."""
+    size, frontier, note, last = row
+    if size is None:
+        return Head(0, b"", EMPTY_ROOT if last is None else b"")
     try:
-        root = b64decode(note.split("\n", 3)[2])
+        root = b64decode(note.split("\n", 3)[2]) if last == size - 1 else b""
     except (IndexError, ValueError):
         root = b""
     return Head(size, bytes(frontier), root)
