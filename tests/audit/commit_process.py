@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from audit.checkpoint import NoteSigner
 from audit.log import Log
 from audit.model import Append, LogUnavailable, Receipt
-from audit.store import Batch, Session, Store, open_store
+from audit.store import Batch, Session, Store, StoreError, open_store
 from tests.audit.conftest import ORIGIN
 
 MAX_BATCH = 8
@@ -70,7 +70,8 @@ class Asked:
 class Fault:
     """At the ``statement``-th statement of what is asked: ``dies`` before it or ``after`` it, or else it fails.
 
-    Statement 0 is none of them: the process dies when its first commit has returned, before anyone is told.
+    Statement 0 is none of them: the process dies when its first commit has returned, before anyone is told; or each
+    commit fails before its first statement.
     """
 
     statement: int
@@ -165,9 +166,13 @@ class _Faults:
         self._die(fault, after=True)
         return result
 
-    def committed(self) -> None:
-        if self._fault is not None and self._fault.statement == 0:
-            self._die(self._fault, after=self._fault.after)
+    def commit(self, commit: Callable[[], None]) -> None:
+        fault = self._fault if self._fault is not None and self._fault.statement == 0 else None
+        if fault is not None and not fault.dies:
+            raise StoreError("told to")
+        commit()
+        if fault is not None:
+            self._die(fault, after=fault.after)
 
     @staticmethod
     def _die(fault: Fault | None, *, after: bool) -> None:
@@ -200,8 +205,7 @@ class _CountedSession:
         self._inner, self._faults = inner, faults
 
     def commit(self, batch: Batch) -> None:
-        self._inner.commit(batch)
-        self._faults.committed()
+        self._faults.commit(lambda: self._inner.commit(batch))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)

@@ -34,7 +34,7 @@ from tests.audit.commit_process import NOT_TAKEN, Answer, Asked, Fault, Writer
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.slow, pytest.mark.timeout(3_600)]
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("EXAMPLES", "15"))
 STEPS = 15
 WRITERS = 3
 TIMEOUT = 0.5
@@ -257,3 +257,24 @@ def test_a_batch_that_fails_at_any_statement_leaves_nothing_and_the_next_goes_on
         verdict = verify_database(url, arena.key.vkey)
         assert verdict.ok, verdict.findings
         assert verdict.size == len(FIRST) + 1
+
+
+def test_what_a_failed_batch_made_of_the_tiles_is_forgotten(arena: Arena) -> None:
+    with arena.fresh() as url, closing(Observed(url, arena.key)) as observed:
+        fails, goes_on = (Writer(url, arena.key, timeout=30) for _ in range(2))
+        for writer, names, fault in (
+            (fails, ["a", "b"], Fault(0, dies=False)),
+            (goes_on, ["c", "d"], None),
+            (fails, [str(number) for number in range(256)], None),
+        ):
+            asked = [Asked(name, "another") for name in names]
+            observed.will_be_asked(asked)
+            writer.ask(asked, fault)
+            answers = list(writer.answers(asked))
+            observed.check(answers)
+            assert all((answer.receipt is None) == (fault is not None) for answer in answers)
+        fails.close()
+        goes_on.close()
+        verdict = verify_database(url, arena.key.vkey)
+        assert verdict.ok, verdict.findings
+        assert verdict.size == len(FIRST) + 2 + 256
