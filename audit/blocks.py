@@ -26,7 +26,8 @@ TERMS = ("kind", "outcome", "dataset", "recipient", "delegate", "client", "purpo
 MAX_TERM = 200
 """Characters of a term."""
 
-_RARE = ("request_id", "citizen", "grant_id")
+_RARE = {"request_id": 0, "citizen": 1, "grant_id": 1}
+"""What an entry is looked up by, besides its terms: in the skeleton, in the detail."""
 _BEGINNINGS = {name: crc32(f"{name}=".encode()) for name in _RARE}
 
 _BITS = BLOCK // 8
@@ -91,17 +92,20 @@ def postings_of(skeletons: Sequence[Mapping[str, object]]) -> list[tuple[str, by
     """Each term of a block and which of its entries hold it: bit ``i`` (from the lowest) for entry ``i``."""
     bits: dict[str, int] = {}
     for name in TERMS:
-        for value, marks in _column(skeleton.get(name) for skeleton in skeletons).items():
+        for value, marks in _column([skeleton.get(name) for skeleton in skeletons]).items():
             for term in _terms_of_value(name, value):
                 bits[term] = bits.get(term, 0) | marks
-    for fields, marks in _column(tuple(fields_of(skeleton)) for skeleton in skeletons).items():
+    for fields, marks in _column([tuple(fields_of(skeleton)) for skeleton in skeletons]).items():
         for term in _terms_of_fields(fields):
             bits[term] = bits.get(term, 0) | marks
     return [(term, bits[term].to_bytes(_BITS, "little")) for term in sorted(bits)]
 
 
-def _column(values: Iterable[Any]) -> dict[Any, int]:
+def _column(values: Sequence[Any]) -> dict[Any, int]:
     """Each value that is there and the entries that have it."""
+    if len(set(values)) == 1:
+        # Most columns, most of the time.
+        return {values[0]: (1 << len(values)) - 1} if values[0] else {}
     marked: dict[Any, int] = {}
     for mark, value in zip(_MARKS, values, strict=False):
         if value:
@@ -112,13 +116,20 @@ def _column(values: Iterable[Any]) -> dict[Any, int]:
 def lookups_of(block: int, items: Sequence[Item]) -> list[Row]:
     """Segment, key and index of a block's rare values, in their table's order; once where two share a key."""
     segment, first = block // SEGMENT_BLOCKS, block * BLOCK
-    return sorted(
-        {
-            (segment, lookup_key(name, value), first + at)
+    return sorted({(segment, key, first + at) for key, at in rare_keys(items)})
+
+
+def rare_keys(items: Sequence[Item]) -> list[tuple[int, int]]:
+    """The key of each rare value and the place of its entry among these; column by column, for speed."""
+    found: list[tuple[int, int]] = []
+    for name, part in _RARE.items():
+        beginning = _BEGINNINGS[name]
+        found += [
+            (crc32(str(value).encode(), beginning), at)
             for at, item in enumerate(items)
-            for name, value in rare_values(*item)
-        }
-    )
+            if (value := item[part].get(name))
+        ]
+    return found
 
 
 def terms_of(skeleton: Mapping[str, object]) -> Iterator[str]:
@@ -145,12 +156,8 @@ def _terms_of_fields(fields: Iterable[object]) -> list[str]:
 
 def rare_values(skeleton: Mapping[str, object], detail: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """What an entry is looked up by, besides its terms."""
-    for name, value in (
-        ("request_id", skeleton.get("request_id")),
-        ("citizen", detail.get("citizen")),
-        ("grant_id", detail.get("grant_id")),
-    ):
-        if value:
+    for name, part in _RARE.items():
+        if value := (skeleton, detail)[part].get(name):
             yield name, str(value)
 
 

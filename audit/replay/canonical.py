@@ -74,12 +74,11 @@ class Canonical:
         if any(some in joined for some in _TWO_WAYS) or joined.count('":') != sum(map(len, objects)):
             # A name that is there twice is read once; a quote before a colon may also begin a text.
             return False
-        for value in objects:
-            shape = tuple(value)
-            if shape not in self._shapes:
-                if list(shape) != sorted(shape) or len(self._shapes) >= _MOST_SHAPES:
-                    return False
-                self._shapes.add(shape)
+        unseen = set(map(tuple, objects)) - self._shapes
+        if any(list(shape) != sorted(shape) for shape in unseen):
+            return False
+        if len(self._shapes) < _MOST_SHAPES:
+            self._shapes |= unseen
         return True
 
 

@@ -1,7 +1,8 @@
 """Some entries looked at: everything that can be checked without those before them. Pure; runs in its own process."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
+from itertools import count
 
 from audit.blocks import BLOCK, Item
 from audit.checkpoint import NoteVerifier
@@ -45,19 +46,16 @@ class _PartCheck:
         self._told = Told(checker.prefix)
 
     def report(self) -> Report:
-        """1. hashes, 2. checkpoints, 3. cosignatures, 4. entries and details, 5. what was erased, 6. the index."""
+        """1. hashes, 2. checkpoints, 3. cosignatures, 4. what was erased, 5. entries and details, 6. the index."""
         # 1. and 2.
         self._check_tiles()
         # 3.
         self._check_cosignatures()
+        # 4.
+        self._check_erased()
+        # 5. and 6.
         if self._part.leaves is not None:
-            # 4.
-            entries, details = self._parsed()
-            self._check_entries(self._part.leaves, entries, details)
-            # 5.
-            self._check_erased()
-            # 6.
-            self._check_index(entries, details)
+            self._check_entries(self._part.leaves)
         told, report = self._told, self._report
         report.spent, report.closed, report.accessed = told.spent.heaps(), told.closed.heaps(), told.accessed.heaps()
         return report
@@ -160,36 +158,34 @@ class _PartCheck:
         self._report.cosigned[one.witness] = max(one.size, self._report.cosigned.get(one.witness, 0))
         return None
 
-    def _parsed(self) -> tuple[list[Parsed | None], list[Parsed | None]]:
-        part = self._part
-        opened = part.details or [None] * (part.end - part.first)
-        entries = self._read(part.leaves or [])
-        return entries, self._read([None if one is None else one[1] for one in opened])
-
-    def _read(self, texts: Sequence[bytes | None]) -> list[Parsed | None]:
-        found: list[Parsed | None] = []
-        for at in range(0, len(texts), WIDTH):
-            some = texts[at : at + WIDTH]
-            there = [text for text in some if text is not None]
-            read = self._checker.canonical.read(there)
-            if len(there) == len(some):
-                found += read
-            else:
-                each = iter(read)
-                found += [None if text is None else next(each) for text in some]
-        return found
-
-    def _check_entries(
-        self, leaves: Sequence[bytes | None], entries: Sequence[Parsed | None], details: Sequence[Parsed | None]
-    ) -> None:
+    def _check_entries(self, leaves: Sequence[bytes | None]) -> None:
+        """Tile by tile: what was parsed is looked at while it is at hand, and let go of."""
         part, report = self._part, self._report
         opened = part.details or [None] * len(leaves)
-        indexes = range(part.first, part.end)
-        for index, entry, opening, detail in zip(indexes, entries, opened, details, strict=True):
-            if entry is not None:
-                self._check_entry(index, entry, opening, detail)
+        index = None if part.index is None else BlockCheck(part.index)
+        for at in range(0, len(leaves), WIDTH):
+            openings = opened[at : at + WIDTH]
+            entries = self._read(leaves[at : at + WIDTH])
+            details = self._read([None if one is None else one[1] for one in openings])
+            for number, entry, opening, detail in zip(count(part.first + at), entries, openings, details, strict=False):
+                if entry is not None:
+                    self._check_entry(number, entry, opening, detail)
+            if index is not None and len(entries) == BLOCK:
+                report.add(index.block((part.first + at) // BLOCK, _items(entries, details)))
+                report.checked["blocks"] += 1
         report.checked["entries"] += len(leaves) - leaves.count(None)
         report.checked["details"] += len(opened) - opened.count(None)
+        if index is not None:
+            report.add(index.rest())
+            report.terms = index.terms
+
+    def _read(self, texts: Sequence[bytes | None]) -> Sequence[Parsed | None]:
+        there = [text for text in texts if text is not None]
+        read = self._checker.canonical.read(there)
+        if len(there) == len(texts):
+            return read
+        each = iter(read)
+        return [None if text is None else next(each) for text in texts]
 
     def _check_entry(self, index: int, entry: Parsed, opening: Opened | None, detail: Parsed | None) -> None:
         if isinstance(entry, str) or (problem := wrong_form(entry)) is not None:
@@ -222,24 +218,15 @@ class _PartCheck:
             if part.details[index - part.first] is not None:
                 report.find(f"details {index}", f"it is still there, though entry {by} says that it was erased")
 
-    def _check_index(self, entries: Sequence[Parsed | None], details: Sequence[Parsed | None]) -> None:
-        part, report = self._part, self._report
-        if part.index is None:
-            return
-        check = BlockCheck(part.index)
-        for first in range(part.first, part.end - BLOCK + 1, BLOCK):
-            at = first - part.first
-            block = list(_items(entries[at : at + BLOCK], details[at : at + BLOCK]))
-            report.add(check.block(first // BLOCK, None if None in block else [one for one in block if one]))
-            report.checked["blocks"] += 1
-        report.add(check.rest())
-        report.terms = check.terms
 
-
-def _items(entries: Sequence[Parsed | None], details: Sequence[Parsed | None]) -> Iterator[Item | None]:
+def _items(entries: Sequence[Parsed | None], details: Sequence[Parsed | None]) -> list[Item] | None:
+    """The entries of a block as its index is made from them; ``None`` when one of them cannot be read."""
+    items: list[Item] = []
     for entry, detail in zip(entries, details, strict=True):
-        readable = entry is not None and not isinstance(entry, str) and not isinstance(detail, str)
-        yield (entry, detail or {}) if readable else None  # type: ignore[misc]  # both are objects now
+        if entry is None or isinstance(entry, str) or isinstance(detail, str):
+            return None
+        items.append((entry, detail or {}))
+    return items
 
 
 def _well_formed(hashes: Sequence[bytes], count: int) -> bool:

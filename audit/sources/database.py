@@ -106,7 +106,7 @@ class DatabaseReader:
                 details=_filled_details(self._rows(_DETAILS, (first, end)), first, end, findings),
                 tiles=self._tiles(first // WIDTH, end // WIDTH, findings),
                 notes=[StoredNote(row[0], _text(row[1]), _bytes(row[2])) for row in self._rows(_NOTES, (first, end))],
-                erased={row[0]: row[1] for row in self._rows(_ERASED, (first, end))},
+                erased={row[0]: _integer(row[1]) for row in self._rows(_ERASED, (first, end))},
                 cosignatures=[
                     StoredCosignature(row[0], _text(row[1]), _text(row[2]))
                     for row in self._rows(_COSIGNATURES, (first, end))
@@ -135,16 +135,16 @@ class DatabaseReader:
         """The rows of a slice."""
         table = _keys_table(closes=part.closes)
         for key, index in self._connection.slice(table, 'key, "index"', part.first, part.end):
-            yield key if type(key) is bytes else str(key).encode(), index if type(index) is int else -1
+            yield key if type(key) is bytes else str(key).encode(), _integer(index)
 
     def terms(self) -> dict[str, int]:
         """The table of terms."""
-        return {_text(row[0]): int(row[1]) for row in self._rows(_TERMS)}
+        return {_text(row[0]): _integer(row[1]) for row in self._rows(_TERMS)}
 
     def erasure_of(self, index: int) -> int | None:
         """Whether an entry was erased, by now."""
         rows = self._rows(_ERASURE, (index,))
-        return int(rows[0][0]) if rows else None
+        return _integer(rows[0][0]) if rows else None
 
     def newest(self) -> int:
         """Size of the newest checkpoint by now."""
@@ -248,6 +248,11 @@ def _filled_details(rows: list[Row], first: int, end: int, findings: list[Findin
 
 def _keys_table(*, closes: bool) -> str:
     return "log_closed_keys" if closes else "log_spent_keys"
+
+
+def _integer(value: object) -> int:
+    """An SQLite column may hold anything."""
+    return value if type(value) is int else -1
 
 
 def _bytes(value: object) -> bytes:

@@ -1,6 +1,8 @@
 """What the verification finds in a log that its own writer made wrong, and from where it can begin."""
 
+import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -21,7 +23,7 @@ from audit.store import open_store
 from audit.verifier import MAX_FINDINGS, VerificationFailed, verify_receipt
 from audit.verify_database import verify_database
 from tests.audit.conftest import ORIGIN, migrate
-from tests.audit.verified_log import ERASED, SIZE, Sample, access, cosigner, make_sample, withdrawal
+from tests.audit.verified_log import ERASED, SIZE, Sample, access, cosigner, erasure, make_sample, withdrawal
 
 pytestmark = pytest.mark.enable_socket
 
@@ -150,6 +152,40 @@ def test_a_witness_who_cosigned_nothing_is_missed(sample: Sample) -> None:
     other = type(cosigner()).generate("other.example/w")
     verdict = verify_database(sample.url, sample.vkey, Options(witnesses=(cosigner().vkey, other.vkey)))
     assert [one.place for one in verdict.findings] == ["witness 'other.example/w'"]
+
+
+def test_a_log_that_grows_and_forgets_while_it_is_read_verifies(log: Log, database_url: str, key: NoteSigner) -> None:
+    appends: list[Append] = []
+    done = threading.Event()
+
+    def write() -> None:
+        while not done.is_set():
+            new = [access(number, grant=f"g{number % 9}") for number in range(len(appends), len(appends) + 70)]
+            asyncio.run(_append_all(log, new))
+            appends.extend(new)
+            gone = range(len(appends) - 40, len(appends) - 10)
+            new = [erasure(gone, appends)]
+            asyncio.run(_append_all(log, new))
+            appends.extend(new)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        sizes = []
+        while len(sizes) < 12:
+            verdict = verify_database(database_url, key.vkey, Options(part=256))
+            assert verdict.ok, verdict.findings
+            sizes.append(verdict.size)
+    finally:
+        done.set()
+        writer.join(30)
+    assert sizes[0] < sizes[-1]
+    assert problems(database_url, key) == []
+
+
+async def _append_all(log: Log, appends: Sequence[Append]) -> None:
+    # In their order: an entry's number is its index.
+    await asyncio.gather(*(log.append(one) for one in appends))
 
 
 def test_a_folder_says_the_same_as_the_database_it_was_written_from(sample: Sample, tmp_path: Path) -> None:
