@@ -102,18 +102,21 @@ class WebFiles:
         return b"".join(pages) or None
 
     def extent(self, size: int) -> tuple[int, bool, bool]:
-        """Whether the newest entries are shown, and their details."""
+        """Whether the newest entries are shown, and their details.
+
+        Raises :class:`SourceUnavailable` when there is a token and it does not open the entries.
+        """
         number, width = (size - 1) // WIDTH, (size - 1) % WIDTH + 1
-        entries = self._shown(str(TilePath("entries", number, width)), str(TilePath("entries", number)))
-        return 0, entries, entries and self._shown(details_path(number, width), details_path(number))
+        shown = self._shown(str(TilePath("entries", number, width)), str(TilePath("entries", number)))
+        if self._token is not None and not shown:
+            raise SourceUnavailable("the server does not show the entries to whoever has this token")
+        return 0, shown, shown and self._shown(details_path(number, width), details_path(number))
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
     def _shown(self, *paths: str) -> bool:
-        if self._token is not None:
-            return any(self.read(path, max(MAX_BUNDLE_BYTES, MAX_DETAILS_BYTES)) is not None for path in paths)
         return any(self._get(path, max(MAX_BUNDLE_BYTES, MAX_DETAILS_BYTES))[0] == _OK for path in paths)
 
     def _get(self, path: str, limit: int) -> tuple[int, bytes]:

@@ -1,6 +1,7 @@
 """A log behind a web server: what is public is verified by anybody, the rest by whoever has a token."""
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -9,12 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 
+from audit.auditors import Auditor
 from audit.checkpoint import NoteSigner
+from audit.publication import Publication
 from audit.replay.run import Options, verify
 from audit.sources import web
 from audit.sources.locate import source_of
 from audit.sources.port import SourceUnavailable
+from audit.store import open_store
+from audit.tile_routes import router
+from openapi.problem import AccordError, problem
 from tests.audit.conftest import migrate
 from tests.audit.verified_log import ERASED, SIZE, Sample, make_sample
 
@@ -133,6 +142,50 @@ def test_what_a_server_does_not_list_is_named_as_not_checked(sample: Sample, fol
         verdict = verify(source_of(url), sample.vkey)
     assert verdict.ok
     assert len(verdict.unchecked) == 2
+
+
+EVERYTHING = Auditor("subject-1", "auditor", None)
+OPERATOR = Auditor("subject-2", "operator", None)
+WHO = {f"Bearer {TOKEN}": EVERYTHING, "Bearer operator": OPERATOR}
+
+
+@contextmanager
+def accords_own(url: str) -> Iterator[str]:
+    """Accord's routes over a database."""
+    store, app = open_store(url), FastAPI()
+    publication = Publication(store, most_checkpoints=5)
+    auditor_of = lambda request: WHO.get(request.headers.get("Authorization", ""))  # noqa: E731  # who has which token
+    app.include_router(router(publication, auditor_of=auditor_of, recorded=lambda _auditor, _facts: None))
+
+    @app.exception_handler(AccordError)
+    def _answer(_request: Request, error: AccordError) -> JSONResponse:
+        return JSONResponse({"slug": error.slug}, problem(error.slug).status)
+
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", ws="none"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 10
+        while not server.started and time.monotonic() < deadline:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/log"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        store.close()
+
+
+def test_accords_own_server_is_verified_by_everybody_as_far_as_each_may_look(sample: Sample) -> None:
+    with accords_own(sample.url) as url:
+        anybody = verify(source_of(url), sample.vkey)
+        operator = verify(source_of(url, token="operator"), sample.vkey)
+        auditor = verify(source_of(url, token=TOKEN), sample.vkey, Options(witnesses=(sample.witness,)))
+    for verdict in (anybody, operator, auditor):
+        assert (verdict.ok, verdict.size, verdict.root) == (True, SIZE, anybody.root), verdict.findings
+        assert verdict.checked["checkpoints"] == len(sample.notes)
+    assert [verdict.checked["entries"] for verdict in (anybody, operator, auditor)] == [0, SIZE, SIZE]
+    assert [verdict.checked["details"] for verdict in (anybody, operator, auditor)] == [0, 0, SIZE - len(ERASED) - 2]
+    assert auditor.checked["cosignatures"] == 1
 
 
 ANSWERS: Mapping[str, tuple[int, bytes, float]] = {
