@@ -1,4 +1,4 @@
-"""PostgreSQL killed at any moment under load: nothing is lost, and Accord goes on without being started again.
+"""PostgreSQL killed or stopped under load: nothing is lost, and Accord goes on without being started again.
 
 ``ROUNDS`` says how often it is killed; ``make crash`` says 200.
 """
@@ -67,6 +67,31 @@ def _kill(server: PostgresqlServer, callers: Callers, *, away: float) -> None:
     callers.wait_for(CALLERS, seconds=GOES_ON_WITHIN)
     meanwhile = {one.status for one in list(callers.answers) if one.asked > killed and one.received < starts}
     assert meanwhile <= {503}, "an answer without a database"
+
+
+def test_a_stopped_postgresql_is_answered_with_503_in_time_and_exchanges_go_on_with_it(tmp_path: Path) -> None:
+    with postgresql_server() as server:
+        settings = {"ACCORD_DATABASE_URL": server.url, "ACCORD_WORKERS": "2"}
+        with deployed(tmp_path, settings=settings) as deployment:
+            workers = _both_ready(deployment)
+            with calling(deployment) as callers:
+                callers.wait_for(CALLERS, seconds=GOES_ON_WITHIN)
+                server.stop()
+                stopped = time.monotonic()
+                time.sleep(8)
+                goes_on = time.monotonic()
+                server.go_on()
+                callers.wait_for(CALLERS, seconds=GOES_ON_WITHIN)
+            assert workers_of(deployment.process) == workers
+            assert callers.broken == 0
+            # What was committed before is on its way for a moment.
+            meanwhile = {one.status for one in callers.answers if stopped + 1 < one.received < goes_on}
+            assert meanwhile == {503}
+            assert max(one.received - one.asked for one in callers.answers) < REFUSED_WITHIN
+            entries = callers.check(deployment.database_url)
+            verdict = deployment.verify()
+            assert verdict.ok, verdict.findings
+            assert verdict.size == entries
 
 
 def test_a_worker_that_dies_while_postgresql_is_away_is_there_again_once_it_is_back(tmp_path: Path) -> None:
