@@ -28,6 +28,7 @@ PERIODS = (7, 30, 365)
 _CHOSEN = {"kind": "kind", "legal_basis": "legal_basis"}
 """Parameters with few values: chosen from a list, which the texts begin."""
 _SUGGESTED = ("organisation", "delegate", "application", "outcome", "dataset", "field", "purpose", "provider")
+_EDGES = ("since", "until")
 _MAX_SHOWN = 200
 """Characters of a value that is shown again with its mistake."""
 _DAY_LENGTH = len("2026-10-31")
@@ -103,12 +104,15 @@ def read(parameters: Mapping[str, str], *, counted: bool = False) -> Asked:
     mistakes = {name: found for name, value in given.items() if (found := _mistake(name, value))}
     if counted:
         mistakes |= {name: "not_counted" for name in UNCOUNTED if name in given}
+    elif any(name in given for name in SEALED):
+        mistakes |= {name: f"{name}_missing" for name in ("ground", "case") if name not in given}
     if mistakes:
         return Asked(given, None, mistakes)
     try:
         return Asked(given, Filter.parse(given), {})
-    except AccordError as refusal:
-        return Asked(given, None, _together(refusal, given))
+    except AccordError:
+        # All that is wrong with values which are right alone, and with a ground that is stated.
+        return Asked(given, None, {"until": "order"})
 
 
 def address(path: str, given: Mapping[str, str], **more: object) -> str:
@@ -171,16 +175,22 @@ class _Maker:
         value = self.asked.given.get(name, "")[:_MAX_SHOWN]
         mistake = self.asked.mistakes.get(name, "")
         words = self.wording.value(name, value) if value and not mistake else ""
+        widget = _widget(name, value, mistaken=bool(mistake))
         return Control(
             name=name,
             label=self._say(f"label.{name}"),
             value=value,
-            widget=_widget(name, value),
-            hint=self._say(f"hint.{name}") if name in codes("hint") else "",
-            words="" if words == value or name in {"since", "until"} else words,
+            widget=widget,
+            hint=self._hint(name, widget),
+            words="" if words == value or name in _EDGES else words,
             mistake=self._say(f"mistake.{mistake}") if mistake else "",
             options=self._options(name, value),
         )
+
+    def _hint(self, name: str, widget: Widget) -> str:
+        if name in _EDGES and widget == "text":
+            return self._say("hint.moment")
+        return self._say(f"hint.{name}") if name in codes("hint") else ""
 
     def _fixed(self, siret: str) -> Control:
         label, words = self._say("label.organisation"), self.wording.organisation(siret)
@@ -213,11 +223,11 @@ class _Maker:
         return say(self.wording.language, key)
 
 
-def _widget(name: str, value: str) -> Widget:
+def _widget(name: str, value: str, *, mistaken: bool) -> Widget:
     if name in _CHOSEN or name == "ground":
         return "select"
     # A moment in UTC, which a pattern's address has, does not fit a browser's calendar of days.
-    if name in {"since", "until"} and len(value) in {0, _DAY_LENGTH}:
+    if name in _EDGES and not mistaken and len(value) in {0, _DAY_LENGTH}:
         return "date"
     return "text"
 
@@ -231,12 +241,6 @@ def _mistake(name: str, value: str) -> str:
         kinds = {"organisation": "siret", "delegate": "siret", "since": "moment", "until": "moment"}
         return kinds.get(name, name if name in {"ground", "case"} else "value")
     return ""
-
-
-def _together(refusal: AccordError, given: Mapping[str, str]) -> dict[str, str]:
-    if refusal.slug == "audit_ground_missing":
-        return {name: f"{name}_missing" for name in ("ground", "case") if name not in given}
-    return {"until": "order"}
 
 
 def _criteria(asked: Asked, action: str, wording: Wording) -> list[Criterion]:

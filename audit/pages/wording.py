@@ -3,7 +3,7 @@
 Codes stay beside their words wherever a search needs them: an auditor quotes codes in her report.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode
 
@@ -27,6 +27,7 @@ _WRITTEN = {"v", "kind", "time", "outcome", "sealed", "act", "reader", "role", "
 """Keys of an entry that its lines say in words of their own."""
 _PARAMETERS = {key: name for name, key in TERMS.items()} | {"request_id": "request_id"}
 """Key of an entry -> parameter of a search."""
+_SEALED_ORDER = {"citizen": 0, "grant_id": 1, "access": 2, "acr": 3, "habilitation": 4, "duration_ms": 5}
 _ACT_FACTS = ("index", "before", "after", "format", "path")
 
 
@@ -49,7 +50,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One entry as the table shows it. ``about``: what entries say that are not about an exchange."""
+    """One entry as the table shows it. ``about``: what entries say that are not about an exchange.
+
+    ``by``: who read the log, where the entry is about that.
+    """
 
     index: int
     number: str
@@ -61,11 +65,12 @@ class Row:
     delegate: Value | None
     application: str
     datasets: tuple[str, ...]
-    fields: tuple[str, ...]
+    fields: str
     more_fields: int
     purpose: str
     basis: str
     about: tuple[str, ...]
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +98,12 @@ class Wording:
             delegate=self._party(entry, "delegate"),
             application=_text(entry, "client"),
             datasets=tuple(self.value("dataset", one) for one in _parts(entry, "dataset")),
-            fields=fields[:_SHOWN_FIELDS],
+            fields=self._joined(fields[:_SHOWN_FIELDS]),
             more_fields=max(0, len(fields) - _SHOWN_FIELDS),
             purpose=", ".join(self.value("purpose", one) for one in _parts(entry, "purpose")),
             basis=", ".join(self.value("legal_basis", one) for one in _parts(entry, "legal_basis")),
             about=tuple(self._about(entry)),
+            by=self._by(entry) if kind == "audit.query" else "",
         )
 
     def lines(self, record: AccessRecord) -> list[Line]:
@@ -106,10 +112,11 @@ class Wording:
         lines = [self._line(key, entry) for key in _PARAMETERS if entry.get(key) and key not in {"kind", "outcome"}]
         if fields := entry.get("fields"):
             shown = fields if isinstance(fields, list) else []
-            values = tuple(Value(self.value("field", str(one)), str(one), _search("field", str(one))) for one in shown)
-            lines.append(Line(self._say("field"), values))
+            lines.append(Line(self._say("field"), tuple(self._found("field", str(one)) for one in shown)))
         if about := tuple(Value(one) for one in self._about(entry)):
             lines.append(Line(self._say("about"), about))
+        if reader := _text(entry, "reader"):
+            lines.append(Line(self._say("reader"), (Value(self._by(entry), reader),)))
         rest = sorted(key for key in entry if key not in _WRITTEN and key not in _PARAMETERS and not self._is_said(key))
         return [*lines, *(Line(named(self.language, "key", key), (Value(_listed(entry[key])),)) for key in rest)]
 
@@ -117,7 +124,7 @@ class Wording:
         """What is sealed, opened. A person's or an authorisation's pseudonym leads to the form that asks why."""
         return [
             Line(named(self.language, "sealed", key), (Value(_listed(value), "", _person(key, value)),))
-            for key, value in sorted(record.detail.items())
+            for key, value in sorted(record.detail.items(), key=lambda one: _SEALED_ORDER.get(one[0], 99))
         ]
 
     def outcome(self, entry: Mapping[str, object]) -> str:
@@ -140,7 +147,7 @@ class Wording:
         if parameter == "outcome":
             return self._outcome(code)
         if parameter == "purpose":
-            return code.replace("_", " ")
+            return code[:1].upper() + code[1:].replace("_", " ")
         return named(self.language, parameter, code) if parameter in {"kind", "legal_basis", "ground"} else code
 
     def organisation(self, siret: str) -> str:
@@ -155,8 +162,10 @@ class Wording:
 
     def criteria(self, given: Mapping[str, str]) -> str:
         """A filter as a sentence."""
-        parts = (self._criterion(name, value) for name, value in given.items())
-        return " ; ".join(parts) if self.language == "fr" else "; ".join(parts)
+        return self._joined(self._criterion(name, value) for name, value in given.items())
+
+    def _joined(self, parts: Iterable[str]) -> str:
+        return ("\N{NO-BREAK SPACE}; " if self.language == "fr" else "; ").join(parts)
 
     def _criterion(self, name: str, value: str) -> str:
         words = self.value(name, value)
@@ -178,11 +187,11 @@ class Wording:
 
     def _line(self, key: str, entry: Mapping[str, object]) -> Line:
         parameter = _PARAMETERS[key]
-        values = []
-        for code in _parts(entry, key):
-            words = self.value(parameter, code)
-            values.append(Value(words, "" if words == code else code, _search(parameter, code)))
-        return Line(self._say(parameter), tuple(values))
+        return Line(self._say(parameter), tuple(self._found(parameter, code) for code in _parts(entry, key)))
+
+    def _found(self, parameter: str, code: str) -> Value:
+        words = self.value(parameter, code)
+        return Value(words, "" if words == code else code, _search(parameter, code))
 
     def _about(self, entry: Mapping[str, object]) -> Iterator[str]:
         """What an entry that is not about an exchange says, a sentence each."""
@@ -199,14 +208,16 @@ class Wording:
     def _reading(self, entry: Mapping[str, object]) -> Iterator[str]:
         act = named(self.language, "act", _text(entry, "act"))
         facts = [self._act_fact(key, entry[key]) for key in _ACT_FACTS if key in entry]
-        role = named(self.language, "role", _text(entry, "role"))
         yield ", ".join([act, *facts])
         if given := filter_of(entry):
             yield self.criteria(given)
         if ground := _text(entry, "ground"):
             words = named(self.language, "ground", ground)
             yield say(self.language, "reading.why", ground=words, case=_text(entry, "case"))
-        yield say(self.language, "reading.by", agent=self.agent(_text(entry, "reader")), role=role)
+
+    def _by(self, entry: Mapping[str, object]) -> str:
+        role = named(self.language, "role", _text(entry, "role"))
+        return say(self.language, "reading.by", agent=self.agent(_text(entry, "reader")), role=role)
 
     def _act_fact(self, key: str, value: object) -> str:
         return say(self.language, f"reading.{key}", fact=self._fact(key, value))

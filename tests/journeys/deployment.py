@@ -3,7 +3,7 @@
 import os
 import socket
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -82,10 +82,12 @@ def deployed(
     settings: Mapping[str, str] | None = None,
     fields: tuple[str, ...] | None = None,
     today: date | None = None,
+    before: Callable[[World], None] = lambda _world: None,
 ) -> Iterator[Deployment]:
     """Make a world, load its registry, run it. ``fields``: what the town is habilitated for and asks.
 
-    ``today``: the day the registry was written, from which its habilitation runs for a year.
+    ``today``: the day the registry was written, from which its habilitation runs for a year. ``before``: what to do with
+    the world once it is made, before it runs.
     """
     accord_port, sandbox_port = free_ports(2)
     world = make_world(
@@ -99,6 +101,7 @@ def deployed(
     _append_settings(folder, settings or {})
     for arguments in (["keys", "init"], ["db", "migrate"], ["registry", "load", str(world.registry)]):
         run_accord(arguments, folder=folder)
+    before(world)
     database_url = (settings or {}).get("ACCORD_DATABASE_URL", f"sqlite:///{folder / DATABASE_FILE}")
     with ExitStack() as life:
         life.enter_context(sandbox_running(create_sandbox(world.sandbox), port=sandbox_port))
