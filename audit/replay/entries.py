@@ -4,13 +4,14 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from struct import Struct
 
 from audit.verifier import ENDS, KINDS
 
 BUCKETS = 64
 """Keys are told apart by their hashes in so many heaps, each small enough to be looked through at once."""
-HASH_BITS = 64
-
+_HASHED = Struct(">Q23xB")
+"""Of a SHA-256 hash: the number that stands for the key, and what says to which heap it belongs."""
 _REQUIRED = (("v", int), ("kind", str), ("time", str), ("request_id", str), ("outcome", str), ("sealed", str))
 
 
@@ -25,24 +26,25 @@ def wrong_form(entry: Mapping[str, object]) -> str | None:
 class Uses:
     """Which entries used which keys: by the keys' hashes under a prefix that nobody who wrote them knew."""
 
-    __slots__ = ("_heaps", "_prefix")
+    __slots__ = ("_prefix", "_used")
 
     def __init__(self, prefix: bytes) -> None:
-        self._prefix = sha256(prefix)
-        self._heaps = [array("Q") for _ in range(BUCKETS)]
+        self._prefix = prefix
+        self._used: list[tuple[bytes, int]] = []
 
     def add(self, key: bytes, index: int) -> None:
         """An entry used a key."""
-        digest = self._prefix.copy()
-        digest.update(key)
-        raw = digest.digest()
-        heap = self._heaps[raw[-1] % BUCKETS]
-        heap.append(int.from_bytes(raw[:8], "big"))
-        heap.append(index)
+        self._used.append((key, index))
 
     def heaps(self) -> list[bytes]:
         """Hashes and indexes in turn, 8 bytes each, as this machine writes them."""
-        return [heap.tobytes() for heap in self._heaps]
+        prefix, heaps = self._prefix, [array("Q") for _ in range(BUCKETS)]
+        for key, index in self._used:
+            hashed, last = _HASHED.unpack(sha256(prefix + key).digest())
+            heap = heaps[last % BUCKETS]
+            heap.append(hashed)
+            heap.append(index)
+        return [heap.tobytes() for heap in heaps]
 
 
 @dataclass(slots=True)
