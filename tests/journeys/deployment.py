@@ -86,8 +86,8 @@ def deployed(
 ) -> Iterator[Deployment]:
     """Make a world, load its registry, run it. ``fields``: what the town is habilitated for and asks.
 
-    ``today``: the day the registry was written, from which its habilitation runs for a year. ``before``: what to do with
-    the world once it is made, before it runs.
+    ``today``: the day the registry was written, from which its habilitation runs for a year. ``before``: what to do
+    with the world once it is made, before it runs.
     """
     accord_port, sandbox_port = free_ports(2)
     world = make_world(

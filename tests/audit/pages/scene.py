@@ -33,9 +33,17 @@ ISSUER = "https://accord.example"
 PROVIDER = "https://proconnect.example"
 TOWN, DEPARTMENT, DELEGATE = "21990001600011", "22990002200018", "20990001800018"
 PORTAL, SOCIAL, PUPILS = "portail-famille", "aide-sociale", "transport-scolaire"
-CITIZEN, NEIGHBOUR = "c" * 64, "d" * 64
+CITIZEN = "c3a1f0927d5be84612fd07c98ab35e41d6609f7e2b8c44a05913ed76f12b8a5c"
+NEIGHBOUR = "d81b42f60c97a35ed4092be1587f6ca3b0d84e19f725c6038a4bd17e95f03c62"
 NAMES = {TOWN: "Commune de Valombre", DEPARTMENT: "Département de la Doline", DELEGATE: "Restauration du Val"}
 FIELDS = ("quotient_familial.valeur", "quotient_familial.mois", "quotient_familial.annee", "adresse.code_postal_ville")
+
+LABELS: dict[str, dict[Language, str]] = {
+    "quotient_familial.valeur": {"fr": "Montant du quotient", "en": "Amount of the quotient"},
+    "quotient_familial.mois": {"fr": "Mois du quotient", "en": "Month of the quotient"},
+    "quotient_familial.annee": {"fr": "Année du quotient", "en": "Year of the quotient"},
+}
+"""Of all but one field, which a later catalogue dropped."""
 
 CLAIRE = Auditor("a_" + "1" * 64, "auditor", None)
 MARC = Auditor("a_" + "2" * 64, "auditor", TOWN)
@@ -89,8 +97,7 @@ class Words:
         return {"fr": "Quotient familial", "en": "Family quotient"}[language] if name == "quotient_familial" else None
 
     def field(self, name: str, language: Language) -> str | None:
-        words = {"quotient_familial.valeur": {"fr": "Montant du quotient", "en": "Amount of the quotient"}}
-        return words[name][language] if name in words else None
+        return LABELS[name][language] if name in LABELS else None
 
 
 @dataclass

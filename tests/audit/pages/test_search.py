@@ -32,8 +32,8 @@ def test_a_row_says_when_what_how_who_which_data_and_why(scene: Scene) -> None:
     for expected in (
         "Échec Détenteur trop lent",
         "Commune de Valombre 219 900 016 00011 portail-famille",
-        "Quotient familial Montant du quotient ; quotient_familial.mois",
-        "et 1 autres",
+        "Quotient familial Montant du quotient ; Mois du quotient",
+        "et 1 autre ",
         "Tarification creche Consentement",
     ):
         assert expected in said, expected
@@ -44,7 +44,7 @@ def test_entries_about_something_else_say_it_in_words(scene: Scene) -> None:
         "grant.given": "Autorisation donnée",
         "keys.rotated": "Nouvelles clés : tokens",
         "archive.made": "Période 2025, entrées n° 0 à 9, 7 fichiers",
-        "retention.applied": "1 détails effacés, antérieurs au 24 novembre 2025, 01:00:00 (conservation P1Y)",
+        "retention.applied": "Détails effacés : 1, antérieurs au 24 novembre 2025, 01:00:00 (conservation P1Y)",
     }
     browser = scene.browser("claire")
     for kind, sentence in expected.items():
