@@ -85,13 +85,13 @@ def _note(session: Session, size: int) -> str:
 
 def _checkpoints(session: Session, size: int, boundary: int) -> Iterator[dict[str, object]]:
     statement = "SELECT size, note FROM log_checkpoints WHERE size > 0 AND size >= ? AND size <= ? ORDER BY size"
-    for row in session.rows(statement, (boundary, size)):
+    for row in session.stream(statement, (boundary, size)):
         yield {"size": row[0], "note": row[1]}
 
 
 def _erased(session: Session, size: int, boundary: int) -> Iterator[dict[str, object]]:
     statement = 'SELECT "index", by FROM log_erased WHERE "index" >= ? AND "index" < ? ORDER BY "index"'
-    for row in session.rows(statement, (boundary, size)):
+    for row in session.stream(statement, (boundary, size)):
         yield {"index": row[0], "by": row[1]}
 
 

@@ -29,6 +29,8 @@ _CHECKPOINTS = "SELECT size, note FROM log_checkpoints WHERE size > ? ORDER BY s
 _TILE = "SELECT hashes FROM log_tiles WHERE level = ? AND tile = ?"
 _ROOTS = "SELECT root FROM log_tiles WHERE level = ? AND tile >= ? AND tile < ? ORDER BY tile"
 _ENTRIES = 'SELECT leaf FROM log_entries WHERE "index" >= ? AND "index" < ? ORDER BY "index"'
+_ERASED = 'SELECT "index", by FROM log_erased WHERE "index" > ? ORDER BY "index" LIMIT ?'
+_ERASED_AT_ONCE = 5_000
 _DETAILS = (
     'SELECT e."index", d.salt, d.detail FROM log_entries e LEFT JOIN log_details d ON d."index" = e."index" '
     'WHERE e."index" >= ? AND e."index" < ? ORDER BY e."index"'
@@ -89,6 +91,17 @@ class Publication:
         """The details of a bundle's entries as JSON lines, without those that were erased."""
         rows = self._range(_DETAILS, path)
         return None if rows is None else lines_of(_openings(rows))
+
+    def erased(self) -> Iterator[bytes]:
+        """Every erased detail and the entry that says so, as JSON lines, some thousands at a time."""
+        after = -1
+        while True:
+            with self._reading() as read:
+                rows = read.rows(_ERASED, (after, _ERASED_AT_ONCE))
+            if not rows:
+                return
+            yield lines_of({"index": row[0], "by": row[1]} for row in rows)
+            after = rows[-1][0]
 
     def _checkpoint(self, statement: str) -> PublishedCheckpoint | None:
         with self._reading() as read, read.snapshot():

@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from audit.auditors import Auditor
 from audit.layout import TILE_MEDIA_TYPE, WIDTH, LayoutInvalid, Level, TilePath
 from audit.model import LogUnavailable
 from audit.publication import MOST_CHECKPOINTS, Publication, PublishedCheckpoint
-from audit.sources.files import details_path
+from audit.sources.files import ERASED, details_path
 from openapi.problem import MEDIA_TYPE as PROBLEM
 from openapi.problem import AccordError
 
@@ -121,12 +122,16 @@ def _add_checkpoints(routes: APIRouter, publication: Publication) -> None:
 
 
 def _add_readings(routes: APIRouter, publication: Publication, auditor_of: AuditorOf, recorded: Recorded) -> None:
-    def answer(request: Request, number: str, *, details: bool) -> Response:
+    def reader(request: Request, *, details: bool) -> Auditor:
         auditor = auditor_of(request)
         if auditor is None:
             raise AccordError("auditor_login_required")
         if not auditor.sees_everything or (details and not auditor.sees_details):
             raise AccordError("auditor_not_allowed")
+        return auditor
+
+    def answer(request: Request, number: str, *, details: bool) -> Response:
+        auditor = reader(request, details=details)
         path = _path("entries", number)
         content = _read(lambda: publication.details(path) if details else publication.entries(path))
         # Nothing leaves before its entry is durable.
@@ -152,6 +157,18 @@ def _add_readings(routes: APIRouter, publication: Publication, auditor_of: Audit
     def details(request: Request, number: _Number) -> Response:
         """Beside each bundle of entries. Every reading is itself an entry of the log."""
         return answer(request, number, details=True)
+
+    @routes.get(
+        "/erased.jsonl",
+        summary="Which details were erased, for auditors of everything",
+        response_class=StreamingResponse,
+        responses=_answers(LINES_MEDIA_TYPE, 'JSON lines {"by", "index"}: an entry, and the one that says so')
+        | _REFUSALS,
+    )
+    def erased(request: Request) -> StreamingResponse:
+        """What is missing from the details must be here, and named by an entry of a retention run."""
+        recorded(reader(request, details=True), {"path": ERASED})
+        return StreamingResponse(publication.erased(), headers=_FOR_HER, media_type=LINES_MEDIA_TYPE)
 
 
 def _path(level: Level, number: str) -> TilePath:

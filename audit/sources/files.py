@@ -26,7 +26,11 @@ def details_path(number: int, width: int = WIDTH) -> str:
 
 def lines_of(records: Iterable[Mapping[str, object]]) -> bytes:
     """JSON lines."""
-    return "".join(f"{_line(record)}\n" for record in records).encode()
+    # One growing buffer: there may be a million of them.
+    lines = bytearray()
+    for record in records:
+        lines += f"{_line(record)}\n".encode()
+    return bytes(lines)
 
 
 def records_of(content: bytes, names: Mapping[str, type]) -> list[dict[str, object]]:

@@ -1,4 +1,4 @@
-"""Which source a text names: a database's URL, an SQLite file, a folder, an address on the web."""
+"""Which source a text names: a database's URL, an SQLite file, a folder, an archive, an address on the web."""
 
 from pathlib import Path
 
@@ -25,10 +25,16 @@ def source_of(text: str, *, token: str | None = None) -> Source:
 
         return WebSource(text, token)
     path = Path(text)
+    if path.suffix.lower() == ".zip" or (path / "manifest.xml").is_file():
+        from audit.sources.package import log_of  # noqa: PLC0415  # as the others are
+
+        return log_of(path)
     if path.is_dir():
         from audit.sources.folder import FolderSource  # noqa: PLC0415  # as the others are
 
         return FolderSource(path)
     if path.is_file():
         return database_source(f"sqlite:///{path}")
-    raise SourceUnavailable(f"{text} is neither a database's URL, an SQLite file, a folder nor an address on the web")
+    raise SourceUnavailable(
+        f"{text} is neither a database's URL, an SQLite file, a folder, an archive nor an address on the web"
+    )

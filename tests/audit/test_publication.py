@@ -219,13 +219,15 @@ def test_an_erased_detail_is_absent_from_what_is_served(world: World, database_u
     world.asks = EVERYTHING
     assert [json.loads(line)["index"] for line in world.get("details/000.p/6").splitlines()] == [0, 2, 4, 5]
     assert len(entries_of(world.get("tile/entries/000.p/6"), width=6)) == 6
+    erased = [json.loads(line) for line in world.get("erased.jsonl").splitlines()]
+    assert erased == [{"index": 1, "by": 5}, {"index": 3, "by": 5}]
 
 
 @ON_ONE_ENGINE
 def test_nothing_leaves_before_the_reading_is_recorded(world: World, database_url: str, key: NoteSigner) -> None:
     fill(database_url, key, 300)
     world.asks, world.fails = EVERYTHING, True
-    for path in ("tile/entries/000", "details/000"):
+    for path in ("tile/entries/000", "details/000", "erased.jsonl"):
         assert json.loads(world.get(path, status=503)) == {"slug": "log_unavailable"}
     world.fails = False
     world.get("tile/entries/001.p/44")

@@ -17,6 +17,8 @@ from audit.archive import make_archive
 from audit.checkpoint import NoteSigner
 from audit.instructions import VERIFIER, standalone_verifier
 from audit.layout import bundle_of, entries_of
+from audit.replay.run import verify
+from audit.sources.locate import source_of
 from audit.standalone import main
 from audit.store import open_store
 from tests.audit.conftest import ORIGIN, migrate
@@ -217,3 +219,12 @@ def test_the_instructions_say_what_is_there_and_the_key_to_compare(archive: Path
         assert "599" in text
         assert (words in text) != with_details
         assert "$" not in text
+
+
+@pytest.mark.parametrize("name", ["with", "without", "a.zip"])
+def test_accord_itself_verifies_an_archive_like_any_other_place_of_a_log(
+    made: dict[str, Path], key: NoteSigner, name: str
+) -> None:
+    verdict = verify(source_of(str(made[name])), key.vkey)
+    assert verdict.ok, verdict.findings
+    assert verdict.checked["entries"] > 0

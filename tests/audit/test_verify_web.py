@@ -186,6 +186,8 @@ def test_accords_own_server_is_verified_by_everybody_as_far_as_each_may_look(sam
     assert [verdict.checked["entries"] for verdict in (anybody, operator, auditor)] == [0, SIZE, SIZE]
     assert [verdict.checked["details"] for verdict in (anybody, operator, auditor)] == [0, 0, SIZE - len(ERASED) - 2]
     assert auditor.checked["cosignatures"] == 1
+    assert auditor.checked["erased"] == len(ERASED) + 2
+    assert not auditor.unchecked
 
 
 ANSWERS: Mapping[str, tuple[int, bytes, float]] = {
