@@ -3,9 +3,10 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 
 from audit.exports.columns import Format
+from audit.exports.response import ExportResponse
 from audit.pages.site import NO_STORE, Site
 from audit.pages.wording import SEARCH
 from openapi.problem import AccordError
@@ -23,4 +24,4 @@ def add_export(router: APIRouter, site: Site) -> None:
         chunks = site.room.export(reader, asked.filter, made)
         # The name says nothing of whom or what: it stays in a list of downloads.
         headers = {**NO_STORE, "Content-Disposition": f'attachment; filename="accord-export-{made}.zip"'}
-        return StreamingResponse(chunks, media_type="application/zip", headers=headers)
+        return ExportResponse(chunks, headers=headers)

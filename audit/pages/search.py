@@ -10,7 +10,7 @@ from audit.auditors import Auditor
 from audit.exports.columns import Format
 from audit.filters import SEALED, Filter
 from audit.pages.form import Asked, address, make_form
-from audit.pages.site import Site, redirect
+from audit.pages.site import PERSON, Site, redirect
 from audit.pages.texts import say
 from audit.pages.wording import SEARCH, Wording
 from audit.patterns import grouped
@@ -40,13 +40,13 @@ def add_search(router: APIRouter, site: Site) -> None:
         site.reader(request)
         return redirect(address(SEARCH, {"kind": "audit.query"}))
 
-    @router.get(f"{SEARCH}/personne")
+    @router.get(PERSON)
     def person(request: Request) -> Response:
-        """Nothing is searched yet: whoever came by a link from an entry or a pattern has stated no ground."""
+        """Nothing is searched yet: whoever was led here by a link has stated no ground, or has to confirm it."""
         reader = site.reader(request)
         if not reader.sees_details:
             raise AccordError("auditor_not_allowed")
-        asked = site.ask(request, reader)
+        asked = site.ask(request, reader, stating=True)
         return _page(site, request, reader, _without_ground(asked), found=_NOTHING, stated=False)
 
 

@@ -15,7 +15,7 @@ from audit.auditors import Auditor
 from audit.door import Door, Visit
 from audit.filters import names as filter_names
 from audit.pages.agents import AgentProvider
-from audit.pages.form import PERSONAL, Asked, read
+from audit.pages.form import PERSONAL, Asked, address, read
 from audit.pages.texts import LANGUAGES, known, preferred, say
 from audit.pages.wording import SEARCH, Wording
 from audit.ports import Names
@@ -23,6 +23,7 @@ from audit.reading import ReadingRoom
 from openapi.problem import AccordError, Fact, Language, problem
 
 CALLBACK = f"{SEARCH}/retour"
+PERSON = f"{SEARCH}/personne"
 SHEET = "audit.css"
 STATIC: Mapping[str, str] = {SHEET: "text/css; charset=utf-8"}
 """The files served beside the pages, with their media types."""
@@ -78,10 +79,12 @@ class Site:
                 raise
             raise LoginNeeded(path_of(request)) from None
 
-    def ask(self, request: Request, reader: Auditor, *, counted: bool = False) -> Asked:
+    def ask(self, request: Request, reader: Auditor, *, counted: bool = False, stating: bool = False) -> Asked:
         """The filter of the address. Raises :class:`Elsewhere` for the empty fields that a form sends along.
 
-        Also ``AccordError('auditor_not_allowed')``, before anything is said of a filter by a person.
+        Also ``AccordError('auditor_not_allowed')``, before anything is said of a filter by a person. Such a filter is
+        only taken from a page of ours or from the reader herself: a link of somebody else's must not make her look a
+        person up, on a ground that she did not state. It leads to the form; ``stating``: this is the form.
         """
         parameters = dict(request.query_params)
         if any(name in parameters and not parameters[name].strip() for name in filter_names()):
@@ -89,6 +92,8 @@ class Site:
         asked = read(parameters, counted=counted)
         if not reader.sees_details and any(name in asked.given for name in PERSONAL):
             raise AccordError("auditor_not_allowed")
+        if not stating and asked.filter is not None and asked.filter.is_personal and _is_led_here(request):
+            raise Elsewhere(address(PERSON, asked.given))
         return asked
 
     def language(self, request: Request) -> Language:
@@ -195,6 +200,11 @@ class Site:
             f"form-action {targets}; frame-ancestors 'none'; base-uri 'none'"
         )
         return {"Content-Security-Policy": policy, **NO_STORE}
+
+
+def _is_led_here(request: Request) -> bool:
+    """Whether another site led the browser here (Fetch Metadata, ``Sec-Fetch-Site``), as a login does too."""
+    return request.headers.get("sec-fetch-site", "none") in {"cross-site", "same-site"}
 
 
 def redirect(url: str) -> Response:

@@ -1,14 +1,20 @@
 """Exports: everything that a search finds, with its manifest, streamed; who may have what of it."""
 
+import asyncio
+import contextlib
+import gc
 import io
 import json
 import re
+from collections.abc import Iterator
 from zipfile import ZipFile
 
 import pytest
+from starlette.requests import ClientDisconnect
 
 from audit.exports import archive
 from audit.exports.parquet import ParquetUnavailable
+from audit.exports.response import ExportResponse
 from audit.exports.verification import verify_export
 from tests.audit.pages.scene import CITIZEN, DEPARTMENT, TOWN, Scene
 
@@ -66,7 +72,7 @@ def test_without_pyarrow_parquet_is_refused_in_words(scene: Scene, monkeypatch: 
     assert "est pas proposé ici" in reply.text
 
 
-def test_a_third_export_at_once_is_asked_to_wait(scene: Scene) -> None:
+def test_a_third_heavy_reading_at_once_is_asked_to_wait(scene: Scene) -> None:
     browser = scene.browser("claire")
     held = [scene.room._heavily() for _ in range(2)]
     for one in held:
@@ -77,3 +83,48 @@ def test_a_third_export_at_once_is_asked_to_wait(scene: Scene) -> None:
     assert reply.status_code == 503
     assert "Trop de lectures à la fois" in reply.text
     assert browser.get("/audit/chronologie").status_code == 200
+
+
+class _Leaving:
+    """A browser that is gone after some chunks: told by a message (ASGI 2.3) or by a send that fails (2.4)."""
+
+    def __init__(self, version: str) -> None:
+        self.scope = {"type": "http", "asgi": {"spec_version": version}}
+        self._sent = 0
+        self._gone = asyncio.Event()
+
+    async def receive(self) -> dict[str, str]:
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: object) -> None:
+        self._sent += 1
+        if self._sent > 3:
+            self._gone.set()
+            if self.scope["asgi"] == {"spec_version": "2.4"}:
+                raise OSError
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Nothing is freed by the collector."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("version", ["2.3", "2.4"])
+def test_who_leaves_gives_her_place_back_at_once(scene: Scene, uncollected: None, version: str) -> None:
+    def chunks() -> Iterator[bytes]:
+        with scene.room._heavily():
+            while True:
+                yield b"x" * 65_536
+
+    async def download() -> None:
+        browser = _Leaving(version)
+        with contextlib.suppress(ClientDisconnect):
+            await ExportResponse(chunks(), headers={})(browser.scope, browser.receive, browser.send)
+
+    # There are two places.
+    for _ in range(3):
+        asyncio.run(download())

@@ -204,6 +204,27 @@ def test_the_form_for_a_person_waits_for_a_ground_and_searches_nothing(scene: Sc
     assert scene.size() == size
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("path", ["/audit?", "/audit/particularites?", "/audit/export?format=csv&"])
+def test_a_link_of_another_site_looks_nobody_up_in_her_name(scene: Scene, path: str, site: str) -> None:
+    size, browser = scene.size(), scene.browser("claire")
+    asked = f"citizen={CITIZEN}&ground=complaint&case=A-1"
+    reply = browser.get(f"{path}{asked}", headers={"sec-fetch-site": site})
+    assert (reply.status_code, reply.headers["location"]) == (303, f"/audit/personne?{asked}")
+    page = browser.get(reply.headers["location"], headers={"sec-fetch-site": site}).text
+    assert '<option value="complaint" selected>' in page
+    assert 'value="A-1"' in page
+    assert rows(page) == []
+    assert scene.size() == size
+    assert browser.get("/audit?kind=access", headers={"sec-fetch-site": site}).status_code == 200
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin"])
+def test_her_own_bookmark_and_our_own_form_look_up_at_once(scene: Scene, site: str) -> None:
+    asked = f"/audit?citizen={CITIZEN}&ground=complaint&case=A-1"
+    assert rows(scene.browser("claire").get(asked, headers={"sec-fetch-site": site}).text)
+
+
 def test_readings_are_a_search_of_their_own_and_say_who_did_what(scene: Scene) -> None:
     browser = scene.browser("claire")
     scene.browser("nadia").get(f"/audit?organisation={TOWN}&kind=refusal")
