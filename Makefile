@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: help install demo test check crash bench bench-audit openapi clean
+.PHONY: help install demo test check crash million bench bench-audit openapi clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: install ## run every test
 
 crash: install ## 200 kills of the server and of PostgreSQL under load
 	@ROUNDS=200 $(BIN)/pytest -s tests/journeys/test_crash.py tests/journeys/test_database_killed.py $(ARGS)
+
+million: install ## auditors in a real browser on a million entries, everything exported
+	@ENTRIES=1000000 $(BIN)/pytest -s tests/journeys/test_auditors_in_a_browser.py $(ARGS)
 
 check: install ## lint, types, arrows between packages, image, contract drift
 	@$(BIN)/ruff format --check --quiet .

@@ -15,6 +15,7 @@ from audit.door import Door
 from audit.exports.columns import Format
 from audit.exports.ocsf import ocsf_lines
 from audit.exports.parquet import ParquetUnavailable
+from audit.exports.response import ExportResponse
 from audit.filters import Filter
 from audit.query import MAX_LIMIT, AccessRecord
 from audit.reading import MAX_FEED, ReadingRoom
@@ -130,7 +131,7 @@ def router(room: ReadingRoom, door: Door, *, product_version: str, log_origin: s
         except ParquetUnavailable:
             raise AccordError("request_malformed", field="format", expected="csv or jsonl: no Parquet here") from None
         headers = {**NO_STORE, "Content-Disposition": f'attachment; filename="accord-{made}.zip"'}
-        return StreamingResponse(chunks, media_type="application/zip", headers=headers)
+        return ExportResponse(chunks, headers=headers)
 
     @routes.get("/events", summary="The log as OCSF events, from an index on", response_class=StreamingResponse)
     def events(
