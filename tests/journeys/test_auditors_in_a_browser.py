@@ -96,7 +96,7 @@ class _Walk:
         self.page.set_viewport_size({"width": 1280, "height": 900})
 
 
-def test_an_auditor_walks_through_a_million_entries(
+def test_an_auditor_walks_through_a_year_of_entries(
     deployment: Deployment, browser: Browser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     errors: list[str] = []
