@@ -163,7 +163,8 @@ class _Faults:
             fail()
         self._die(fault, after=False)
         result = execute()
-        self._die(fault, after=True)
+        # While it waited for a lock all may have been answered: the fault was for what was asked then.
+        self._die(fault if fault is self._fault else None, after=True)
         return result
 
     def commit(self, commit: Callable[[], None]) -> None:

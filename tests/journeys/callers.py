@@ -18,6 +18,8 @@ SUITE_SECONDS = 20.0
 """For the rounds of one test, unless ``ROUNDS`` says how many."""
 CALL_SECONDS = 20
 """A caller's own patience; the server's is shorter."""
+TOKEN_SECONDS = 120.0
+"""How long a token is used; it lives for ten minutes."""
 PAUSE_SECONDS = 0.05
 """Between a refusal and the next call."""
 
@@ -46,7 +48,7 @@ class Callers:
 
     def __init__(self, deployment: Deployment) -> None:
         self._url = f"{deployment.url}/v1/data/quotient_familial"
-        self._headers = {"Authorization": "Bearer " + deployment.token().decode()}
+        self._deployment = deployment
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._ask) for _ in range(CALLERS)]
@@ -90,9 +92,13 @@ class Callers:
     def _ask(self) -> None:
         while not self._stop.is_set():
             try:
-                with httpx.Client(timeout=CALL_SECONDS, trust_env=False, headers=self._headers) as client:
+                with httpx.Client(timeout=CALL_SECONDS, trust_env=False) as client:
+                    renewed = float("-inf")
                     while not self._stop.is_set():
                         asked = time.monotonic()
+                        if asked > renewed + TOKEN_SECONDS:
+                            client.headers["Authorization"] = "Bearer " + self._deployment.token().decode()
+                            renewed = asked
                         self._keep(client.get(self._url), asked)
             except httpx.HTTPError:
                 self.broken += 1
