@@ -213,9 +213,9 @@ def _print(found: list[Appends], read: dict[str, list[Reading]]) -> None:
         )
     out.print(table)
     for engine, readings in read.items():
-        table = Table(engine, "median", "p95", "unit")
+        table = Table(engine, "median", "p95", "p95, first time", "unit")
         for one in readings:
-            table.add_row(one.name, f"{one.median:,.2f}", f"{one.p95:,.2f}", one.unit)
+            table.add_row(one.name, f"{one.median:,.2f}", f"{one.p95:,.2f}", f"{one.first:,.2f}", one.unit)
         out.print(table)
 
 

@@ -26,6 +26,7 @@ _MOST_MARKS = 10_000
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
+    "PRAGMA cache_size=-32768",
     # Without it INSERT OR REPLACE would pass the triggers that refuse to delete.
     "PRAGMA recursive_triggers=ON",
     # What a retention run erases is overwritten, not merely let go of.

@@ -74,7 +74,7 @@ def audit_verify(
 def audit_verify_proof(
     file: Annotated[
         Path,
-        typer.Argument(help="A proof from 'mes accès' or an auditor's page, or a receipt (C2SP tlog-proof).", exists=True, dir_okay=False),
+        typer.Argument(help="A proof of 'mes accès' or an auditor's, or a receipt.", exists=True, dir_okay=False),
     ],
     key: Annotated[
         str | None, typer.Option(help="The log's verifier key (C2SP vkey); default: from ACCORD_KEYS_DIR.")
