@@ -36,31 +36,50 @@ def verify_consistency(*, size1: int, root1: bytes, size2: int, root2: bytes, pa
     """Check that the first tree is a prefix of the second. Raises :class:`ProofInvalid`."""
     if not 0 < size1 <= size2:
         raise ProofInvalid("the first tree is empty, which proves nothing, or larger than the second")
-    if size1 == size2:
+    verify_subtree(range(size1), root1=root1, size=size2, root2=root2, path=path)
+
+
+def verify_subtree(leaves: range, *, root1: bytes, size: int, root2: bytes, path: Sequence[bytes]) -> None:
+    """Check that a tree of these leaves stands in the tree of ``size`` (Merkle Tree Certificates, section 4.4.3).
+
+    One that starts at 0 is a past of the log. An empty one is in every tree, and says nothing of ``root2``. Raises
+    :class:`ProofInvalid`.
+    """
+    first, end = leaves.start, leaves.stop
+    if not 0 <= first <= end <= size or (first != end and first % (1 << (end - first - 1).bit_length())):
+        raise ProofInvalid("these leaves are no subtree")
+    if first == end:
+        if path or root1 != EMPTY_ROOT:
+            raise ProofInvalid("an empty tree has one root and no proof")
+        return
+    if end - first == size:
         if path or root1 != root2:
             raise ProofInvalid("trees of one size do not agree")
         return
     _check_lengths([root1, root2, *path])
     if not path:
         raise ProofInvalid("the consistency proof is empty")
-    _walk_consistency(size1, root1, size2, root2, [root1, *path] if size1 & (size1 - 1) == 0 else list(path))
+    _walk_subtree(leaves, root1, size, root2, path)
 
 
-def _walk_consistency(size1: int, root1: bytes, size2: int, root2: bytes, path: list[bytes]) -> None:
-    position, last = size1 - 1, size2 - 1
-    while position & 1:
-        position, last = position >> 1, last >> 1
+def _walk_subtree(leaves: range, root1: bytes, size: int, root2: bytes, path: Sequence[bytes]) -> None:
+    start, position, last = leaves.start, leaves.stop - 1, size - 1
+    while start != position and (position & 1 or position == last):
+        start, position, last = start >> 1, position >> 1, last >> 1
+    path = [root1, *path] if start == position else path
     first = second = path[0]
     for sibling in path[1:]:
         if last == 0:
             raise ProofInvalid("the consistency proof is too long")
         if position & 1 or position == last:
-            first, second = node_hash(sibling, first), node_hash(sibling, second)
+            # What lies to the left is of the first tree too, until its own top is reached.
+            first = node_hash(sibling, first) if start < position else first
+            second = node_hash(sibling, second)
             while not position & 1 and position:
-                position, last = position >> 1, last >> 1
+                start, position, last = start >> 1, position >> 1, last >> 1
         else:
             second = node_hash(second, sibling)
-        position, last = position >> 1, last >> 1
+        start, position, last = start >> 1, position >> 1, last >> 1
     if last != 0 or first != root1 or second != root2:
         raise ProofInvalid("the consistency proof leads to other roots")
 
