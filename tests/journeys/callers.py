@@ -14,7 +14,7 @@ from audit.store import open_store
 from tests.journeys.deployment import Deployment
 
 CALLERS = 8
-SUITE_SECONDS = 20.0
+SUITE_SECONDS = 12.0
 """For the rounds of one test, unless ``ROUNDS`` says how many."""
 CALL_SECONDS = 20
 """A caller's own patience; the server's is shorter."""

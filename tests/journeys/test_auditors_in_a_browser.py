@@ -35,7 +35,7 @@ pytestmark = [
     pytest.mark.xdist_group("a million entries"),
 ]
 
-SIZE = int(os.environ.get("ENTRIES", "150000"))
+SIZE = int(os.environ.get("ENTRIES", "60000"))
 SECONDS = 20
 """For a page, on a machine that does other things too; the figures are printed."""
 MOST_GROWTH = 60 * 2**20
