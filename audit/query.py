@@ -21,6 +21,7 @@ _ENTRY = (
     'SELECT e.leaf, d.salt, d.detail FROM log_entries e LEFT JOIN log_details d ON d."index" = e."index" '
     'WHERE e."index" = ?'
 )
+_NEWEST = "SELECT size, frontier, note FROM log_checkpoints ORDER BY size DESC LIMIT 1"
 _LAST_INDEX = 2**63 - 1
 ACCESS_KINDS = ("access", "refusal", "failure")
 EVERYTHING = Wanted()
@@ -130,8 +131,9 @@ class Queries:
     def proof(self, index: int) -> str:
         """A C2SP tlog-proof of an entry to the newest checkpoint."""
         with self._reading() as read:
-            size, note = read.rows("SELECT size, note FROM log_checkpoints ORDER BY size DESC LIMIT 1")[0]
-            nodes = StoredNodes(read, size)
+            size, frontier, note = read.rows(_NEWEST)[0]
+            nodes = StoredNodes(read, size, bytes(frontier))
+            nodes.read_above(index)
             path = path_through(index, size, nodes.node, right_edge(size, nodes.node))
         return write_proof(index, path, note)
 

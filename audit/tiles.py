@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import orjson
 
 from audit.blocks import BLOCK, OpenBlock
-from audit.layout import HEIGHT, WIDTH
+from audit.layout import HEIGHT, MAX_LEVEL, WIDTH
 from audit.merkle import HASH_BYTES, Node, leaf_hash, node_hash
 from audit.store.port import Row, Session
 
@@ -73,15 +73,35 @@ def read_leaves(session: Session, first: int, end: int) -> list[bytes]:
 
 
 class StoredNodes:
-    """The complete nodes of a tree of ``size`` leaves, read from full tiles, and from the edge where there are none."""
+    """The complete nodes of a tree of ``size`` leaves, read from full tiles, and from the edge where there are none.
 
-    def __init__(self, session: Session, size: int) -> None:
+    With its ``frontier`` (largest subtree first, one hash after the other) the edge itself need not be read.
+    """
+
+    def __init__(self, session: Session, size: int, frontier: bytes = b"") -> None:
         self._session = session
         self._size = size
         self._tiles: dict[tuple[int, int], list[bytes]] = {}
+        self._frontier = _subtrees(size, frontier) if frontier else {}
+
+    def read_above(self, index: int) -> None:
+        """Read the full tiles on the way from a leaf to the root, all at once."""
+        wanted = []
+        for level in range(MAX_LEVEL + 1):
+            tile = index >> HEIGHT * (level + 1)
+            if (tile + 1) << HEIGHT * (level + 1) > self._size:
+                break
+            wanted.append((level, tile))
+        if wanted:
+            where = " OR ".join(["level = ? AND tile = ?"] * len(wanted))
+            statement = f"SELECT level, tile, hashes FROM log_tiles WHERE {where}"  # noqa: S608  # marks for the values
+            for level, tile, hashes in self._session.rows(statement, [part for one in wanted for part in one]):
+                self._tiles[level, tile] = _split(bytes(hashes))
 
     def node(self, level: int, index: int) -> bytes:
         """The complete node at ``level`` and ``index``."""
+        if (known := self._frontier.get((level, index))) is not None:
+            return known
         tile_level, height = divmod(level, HEIGHT)
         width = 1 << height
         tile, first = divmod(index * width, WIDTH)
@@ -98,10 +118,21 @@ class StoredNodes:
     def _read(self, level: int, tile: int) -> list[bytes]:
         rows = self._session.rows("SELECT hashes FROM log_tiles WHERE level = ? AND tile = ?", (level, tile))
         if rows:
-            whole = bytes(rows[0][0])
-            return [whole[at : at + HASH_BYTES] for at in range(0, len(whole), HASH_BYTES)]
+            return _split(bytes(rows[0][0]))
         if level == 0:
             return read_leaves(self._session, tile * WIDTH, min((tile + 1) * WIDTH, self._size))
         statement = "SELECT root FROM log_tiles WHERE level = ? AND tile >= ? AND tile < ? ORDER BY tile"
         below = self._session.rows(statement, (level - 1, tile * WIDTH, (tile + 1) * WIDTH))
         return [bytes(row[0]) for row in below]
+
+
+def _subtrees(size: int, frontier: bytes) -> dict[tuple[int, int], bytes]:
+    """The perfect subtrees of a frontier, by level and index; none of a frontier that is not of this size."""
+    levels = [level for level in range(size.bit_length() - 1, -1, -1) if size >> level & 1]
+    if len(frontier) != HASH_BYTES * len(levels):
+        return {}
+    return {(level, (size >> level) - 1): one for level, one in zip(levels, _split(frontier), strict=True)}
+
+
+def _split(hashes: bytes) -> list[bytes]:
+    return [hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)]

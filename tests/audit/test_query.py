@@ -8,7 +8,9 @@ import pytest
 from audit.blocks import lookup_key
 from audit.checkpoint import NoteSigner
 from audit.log import Log
+from audit.merkle import leaf_hash
 from audit.model import Append
+from audit.proof import TlogProof
 from audit.query import Queries, Wanted
 from audit.search import MAX_ENTRIES
 from audit.store import open_store
@@ -95,3 +97,15 @@ def test_two_rare_values_of_one_entry_that_share_a_hash_fill_their_block_all_the
     asyncio.run(_fill(log, [alike, *(entry(number) for number in range(1, 300))]))
     for rare in ({"request_id": request}, {"citizen": citizen}):
         assert [one.index for one in queries.find(Wanted(rare=rare)).records] == [0]
+
+
+@pytest.mark.parametrize("count", [1, 255, 256, 257, 700])
+def test_every_entry_is_proved_to_the_newest_checkpoint(
+    log: Log, queries: Queries, key: NoteSigner, count: int
+) -> None:
+    asyncio.run(_fill(log, [entry(number) for number in range(count)]))
+    for index in sorted({0, 1, 127, 255, 256, 511, 512, count // 2, count - 1} & set(range(count))):
+        stored = queries.entry(index)
+        assert stored is not None
+        checkpoint = TlogProof.parse(queries.proof(index)).verify(leaf_hash(stored.leaf), key.verifier())
+        assert checkpoint.size == count
