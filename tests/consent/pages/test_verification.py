@@ -64,8 +64,11 @@ def refused_at(check: str) -> list[str]:
 
 
 def flipped(text: str, at: int) -> str:
-    """The text with the lowest bit of a character turned."""
-    return text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1 :]
+    """The text with the lowest bit of a character turned, or another letter where base64 has no such character."""
+    turned = chr(ord(text[at]) ^ 1)
+    if not turned.isalnum() and (text[at].isalnum() or text[at] in "+/"):
+        turned = "B" if text[at] == "A" else "A"
+    return text[:at] + turned + text[at + 1 :]
 
 
 def changed(file: bytes, name: str, change) -> bytes:
