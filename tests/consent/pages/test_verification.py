@@ -132,7 +132,7 @@ def test_what_an_entry_says_is_shown_as_text_whatever_it_says(opened, proofs):
 
 TAMPERINGS = {
     "a bit of the entry": ("entry", lambda text: flipped(text, len(text) // 2), PATH),
-    "a bit of the salt": ("salt", lambda text: flipped(text, 5), SEAL),
+    "a digit of the salt": ("salt", lambda text: text[:5] + ("1" if text[5] == "0" else "0") + text[6:], SEAL),
     "a bit of the detail": ("detail", lambda text: flipped(text, len(text) // 2), SEAL),
     "a bit of a hash": ("proof", lambda text: flipped(text, line_of(text, 3) + 7), PATH),
     "the index": ("proof", lambda text: text.replace("\nindex 0\n", "\nindex 1\n"), PATH),
