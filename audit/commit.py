@@ -1,6 +1,10 @@
-"""The commit: what a batch of appends becomes. Pure: head, edge, known keys and salts in; rows and receipts out."""
+"""The commit: what a batch of appends becomes. Pure: head, edge, known keys and salts in; rows and receipts out.
 
-from collections.abc import Iterable, Mapping, Sequence
+It is made piece by piece, in the order in which a database can use it: while the entries are being written the tree is
+grown, and while the disk takes the commit the receipts are made.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audit.blocks import BLOCK, BlockRows, Item, OpenBlock
@@ -9,7 +13,7 @@ from audit.entry import SALT_BYTES, detail_bytes, leaf_of
 from audit.merkle import Growth, leaf_hash, root_of
 from audit.model import ALREADY_SPENT, GRANT_CLOSED, Append, EntryValue, LogBroken, Receipt
 from audit.proof import write_proofs
-from audit.store.port import Batch, Head, Row
+from audit.store.port import CHECKPOINT, INSERTS, Change, Head, Row, rare_changes
 from audit.tiles import Edge
 
 HASH_BYTES = 32
@@ -48,14 +52,6 @@ class Ends:
     terms: set[str] = field(default_factory=set)
 
 
-@dataclass(slots=True)
-class Commit:
-    """The rows to write and what each waiter is told, in the order of the batch."""
-
-    batch: Batch
-    receipts: list[Receipt]
-
-
 def check_head(head: Head) -> tuple[bytes, ...]:
     """The frontier of a head that agrees with itself. Raises :class:`LogBroken`."""
     frontier = tuple(head.frontier[at : at + HASH_BYTES] for at in range(0, len(head.frontier), HASH_BYTES))
@@ -77,48 +73,66 @@ def fills_a_block(size: int, count: int) -> bool:
     return size // BLOCK != (size + count) // BLOCK
 
 
-def prepare(batch: Sequence[Sealed], *, head: Head, ends: Ends | None, known: KnownKeys, signer: NoteSigner) -> Commit:
-    """Give each append its index and its place in the tree.
+class Commit:
+    """A batch with its place in the tree. Take all of :meth:`changes` first, then :attr:`head` and :meth:`receipts`."""
 
-    ``known`` grows by what the batch itself spends and closes: within a batch too, the first comes first. ``ends`` may
-    be ``None`` when the batch fills no block; it is advanced, and lost with a commit that fails.
-    """
-    rows = _Rows(head.size)
-    outcomes = [rows.add(sealed, known) for sealed in batch]
-    growth = Growth(head.size, check_head(head), rows.leaves)
-    frontier = growth.frontier
-    grown = Head(growth.size, b"".join(frontier), root_of(frontier))
-    note = signer.sign(Checkpoint(signer.name, grown.size, grown.root))
-    proofs = write_proofs(head.size, *growth.paths(), note)
-    receipts = [
-        Receipt(index, refused, leaf, proof)
-        for index, (refused, leaf, proof) in enumerate(zip(outcomes, rows.leaves, proofs, strict=True), head.size)
-    ]
-    return Commit(_batch(rows, grown, note, growth, ends), receipts)
+    def __init__(
+        self, batch: Sequence[Sealed], *, head: Head, ends: Ends | None, known: KnownKeys, signer: NoteSigner
+    ) -> None:
+        """Give each append its index. Raises :class:`LogBroken`.
+
+        ``known`` grows by what the batch itself spends and closes: within a batch too, the first comes first. ``ends``
+        may be ``None`` when the batch fills no block; it is advanced, and lost with a commit that fails.
+        """
+        self._before = head
+        self._frontier = check_head(head)
+        self._rows = _Rows(head.size)
+        self._outcomes = [self._rows.add(sealed, known) for sealed in batch]
+        self._ends = ends
+        self._signer = signer
+
+    @property
+    def erases(self) -> bool:
+        """Whether details of earlier entries go with it."""
+        return bool(self._rows.erased)
+
+    def changes(self) -> Iterator[Change]:
+        """The statements of the commit and their rows, each as soon as it is made."""
+        rows = self._rows
+        yield INSERTS["entries"], rows.entries
+        yield INSERTS["details"], rows.details
+        yield from _present(spent=rows.spent, closed=rows.closed, erased=rows.erased)
+        self._growth = growth = Growth(self._before.size, self._frontier, rows.leaves)
+        tiles, full = self._fill()
+        yield from _present(tiles=tiles, blocks=full.blocks, postings=full.postings, lookups=full.lookups)
+        yield from rare_changes(full.terms, rows.erased, rows.forgotten, rows.released)
+        frontier = growth.frontier
+        self.head = Head(growth.size, b"".join(frontier), root_of(frontier))
+        """The head once it is written."""
+        self._note = self._signer.sign(Checkpoint(self._signer.name, growth.size, self.head.root))
+        yield CHECKPOINT, [(self.head.size, self.head.frontier, self._note)]
+
+    def receipts(self) -> list[Receipt]:
+        """What each waiter is told, in the order of the batch."""
+        proofs = write_proofs(self._before.size, *self._growth.paths(), self._note)
+        told = zip(self._outcomes, self._rows.leaves, proofs, strict=True)
+        return [
+            Receipt(index, refused, leaf, proof) for index, (refused, leaf, proof) in enumerate(told, self._before.size)
+        ]
+
+    def _fill(self) -> tuple[list[Row], BlockRows]:
+        """The tiles and the blocks that became full."""
+        if self._ends is None:
+            return [], BlockRows()
+        tiles = self._ends.edge.extend(self._rows.leaves, self._growth.node)
+        full = self._ends.block.extend(self._rows.items, self._ends.terms)
+        self._ends.size = self._growth.size
+        return tiles, full
 
 
-def _batch(rows: "_Rows", grown: Head, note: str, growth: Growth, ends: Ends | None) -> Batch:
-    tiles, full = [], BlockRows()
-    if ends is not None:
-        tiles = ends.edge.extend(rows.leaves, growth.node)
-        full = ends.block.extend(rows.items, ends.terms)
-        ends.size = grown.size
-    return Batch(
-        head=grown,
-        note=note,
-        entries=rows.entries,
-        details=rows.details,
-        tiles=tiles,
-        spent=rows.spent,
-        closed=rows.closed,
-        blocks=full.blocks,
-        postings=full.postings,
-        terms=full.terms,
-        lookups=full.lookups,
-        erased=rows.erased,
-        forgotten=rows.forgotten,
-        released=rows.released,
-    )
+def _present(**rows: Sequence[Row]) -> Iterator[Change]:
+    """The tables that have rows."""
+    return ((INSERTS[name], some) for name, some in rows.items() if some)
 
 
 class _Rows:

@@ -44,26 +44,23 @@ class Edge:
         return full
 
 
-def read_edge(session: Session, size: int) -> Edge:
-    """The edge of a tree of ``size`` leaves, from the entries and the full tiles."""
-    levels = [read_leaves(session, size - size % WIDTH, size)]
-    level, complete = 1, size // WIDTH
-    while complete:
-        statement = "SELECT root FROM log_tiles WHERE level = ? AND tile >= ? AND tile < ? ORDER BY tile"
-        rows = session.rows(statement, (level - 1, complete - complete % WIDTH, complete))
-        levels.append([bytes(row[0]) for row in rows])
-        level, complete = level + 1, complete // WIDTH
-    return Edge(size, levels)
-
-
-def read_open_block(session: Session, size: int) -> OpenBlock:
-    """The entries of a log of ``size`` that lie after its last full block, with their details."""
-    statement = (
+def read_end(session: Session, size: int) -> tuple[Edge, OpenBlock]:
+    """What is not full at the end of a log of ``size``: read at once, as a writer does it while others wait."""
+    # A tile and a block are as long: what the one hashes the other finds by.
+    entries = (
         'SELECT e.leaf, d.detail FROM log_entries e LEFT JOIN log_details d ON d."index" = e."index" '
         'WHERE e."index" >= ? AND e."index" < ? ORDER BY e."index"'
     )
-    rows = session.rows(statement, (size - size % BLOCK, size)) if size % BLOCK else []
-    return OpenBlock(size, [(orjson.loads(leaf), orjson.loads(detail) if detail else {}) for leaf, detail in rows])
+    roots = "SELECT root FROM log_tiles WHERE level = ? AND tile >= ? AND tile < ? ORDER BY tile"
+    above = []
+    level, complete = 1, size // WIDTH
+    while complete:
+        above.append((roots, (level - 1, complete - complete % WIDTH, complete)))
+        level, complete = level + 1, complete // WIDTH
+    last, *levels = session.rows_of([(entries, (size - size % BLOCK, size)), *above])
+    hashes = [leaf_hash(bytes(leaf)) for leaf, _ in last]
+    items = [(orjson.loads(leaf), orjson.loads(detail) if detail else {}) for leaf, detail in last]
+    return Edge(size, [hashes, *[[bytes(row[0]) for row in rows] for rows in levels]]), OpenBlock(size, items)
 
 
 def read_leaves(session: Session, first: int, end: int) -> list[bytes]:

@@ -6,6 +6,7 @@ only in larger batches.
 """
 
 import asyncio
+import gc
 import itertools
 import json
 import multiprocessing
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import uvloop
 from rich.console import Console
 from rich.table import Table
 
@@ -31,7 +33,8 @@ from bench.audit_entries import append_like_an_exchange
 from bench.audit_fill import fill, moment
 from bench.audit_reading import Reading, measure_reading
 from bench.cpu import cpu_seconds
-from bench.postgresql import postgresql
+from bench.postgresql import SETTINGS, postgresql, wear_in
+from exchange.app import GARBAGE_THRESHOLDS
 from exchange.database import migrate
 
 ORIGIN = "bench.example/log"
@@ -63,7 +66,7 @@ def main(
     *,
     sizes: Annotated[str, typer.Option(help="Entries in the log before each measurement.")] = "10000,1000000",
     engines: Annotated[str, typer.Option()] = "sqlite,postgresql",
-    in_flight: Annotated[int, typer.Option(min=1, help="Callers waiting at once, over all writers.")] = 128,
+    in_flight: Annotated[int, typer.Option(min=1, help="Callers waiting at once, over all writers.")] = 192,
     reading: Annotated[bool, typer.Option(help="Measure queries, proofs and verification at the largest size.")] = True,
     folder: Annotated[Path | None, typer.Option(file_okay=False, exists=True)] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write everything there.")] = None,
@@ -107,7 +110,8 @@ def _database(engine: str, folder: Path) -> Iterator[Database]:
         migrate(url)
         yield Database(url, None)
         return
-    with postgresql(folder, core=None) as server:
+    with postgresql(folder, core=None, settings=SETTINGS) as server:
+        wear_in(server.url)
         migrate(server.url)
         yield Database(server.url, server.pid)
 
@@ -162,8 +166,12 @@ def _write(url: str, private: str, load: Load, queue: Any, ready: Any) -> None:
     log = Log.open(open_store(url), NoteSigner.parse(private), origin=ORIGIN, max_queue=100_000, timeout=30)
     # Made before: their cost is the callers', not the log's.
     made = [append_like_an_exchange(load.at) for _ in range(MADE)]
+    # As a serving process does; what was made before the measurement is not walked during it.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     ready.wait(60)
-    queue.put(asyncio.run(_load(log, made, load.in_flight)))
+    queue.put(uvloop.run(_load(log, made, load.in_flight)))
     log.close()
 
 

@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable
 
 from audit.checkpoint import NoteSigner
-from audit.commit import Ends, KnownKeys, prepare, seal_all
+from audit.commit import Commit, Ends, KnownKeys, seal_all
 from audit.entry import SALT_BYTES
 from audit.store import open_store
 from audit.store.postgresql import PostgresqlSession
 from audit.store.sqlite import SqliteSession
-from audit.tiles import read_edge, read_open_block
+from audit.tiles import read_end
 from bench.audit_entries import append_like_an_exchange
 
 BATCH = 4_096
@@ -30,7 +30,7 @@ def fill(url: str, key: NoteSigner, size: int, *, tell: Callable[[str], None], f
     began, now = time.monotonic(), time.time()
     head = session.head()
     first = head.size
-    ends = Ends(head.size, read_edge(session, head.size), read_open_block(session, head.size))
+    ends = Ends(head.size, *read_end(session, head.size))
     while head.size < size:
         count = min(BATCH, size - head.size)
         at, step = moment(head.size, full or size, now=now), YEAR / (full or size)
@@ -38,9 +38,9 @@ def fill(url: str, key: NoteSigner, size: int, *, tell: Callable[[str], None], f
         salts = os.urandom(SALT_BYTES * count)
         with session.locked([], []) as locked:
             head = locked.head
-            commit = prepare(seal_all(appends, salts), head=head, ends=ends, known=KnownKeys(set(), set()), signer=key)
-            session.commit(commit.batch)
-        head = commit.batch.head
+            commit = Commit(seal_all(appends, salts), head=head, ends=ends, known=KnownKeys(set(), set()), signer=key)
+            session.commit(commit.changes())
+        head = commit.head
     session.close()
     if url.startswith("postgresql"):
         _analyse(url)

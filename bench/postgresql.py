@@ -7,11 +7,14 @@ import os
 import pwd
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
+
+import psycopg
 
 from bench.processes import (
     HOST,
@@ -24,6 +27,13 @@ from bench.processes import (
     wait_until_listening,
 )
 
+SETTINGS = {
+    "shared_buffers": "2GB",
+    "checkpoint_timeout": "15min",
+    "min_wal_size": "2GB",
+    "max_wal_size": "8GB",
+}
+"""What docs/audit.md advises for a log of millions; everything about durability stays as installed."""
 UNPRIVILEGED = "nobody"
 """PostgreSQL refuses to run as root; root runs it as this user."""
 
@@ -37,18 +47,32 @@ class Server:
 
 
 @contextmanager
-def postgresql(folder: Path, *, core: int | None) -> Iterator[Server]:
-    """A fresh server on ``core``, stopped on the way out. Raises :class:`CannotRun`."""
+def postgresql(
+    folder: Path, *, core: int | None, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Server]:
+    """A fresh server on ``core``, stopped on the way out; ``settings`` of its own. Raises :class:`CannotRun`."""
     programs, port, log = programs_folder(), free_port(), folder / "postgresql.log"
     data = _own_folder(folder)
     initdb = [str(programs / "initdb"), "-D", str(data), "-U", "accord", "--auth=trust", "--encoding=UTF8", "--no-sync"]
     run_to_end(Launch(initdb, core=core, folder=data, log=log, user=_user()))
     postgres = [str(programs / "postgres"), "-D", str(data), "-p", str(port)]
     options = ["-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories="]
+    options += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     with running(Launch([*postgres, *options], core=core, folder=data, log=log, user=_user())) as process:
         wait_until_listening(process, port, log=log)
         _wait_until_ready(programs, port)
         yield Server(f"postgresql://accord@{HOST}:{port}/postgres", process.pid)
+
+
+def wear_in(url: str, *, megabytes: int = 1_500) -> None:
+    """Leave the server as one that has run for a while: with segments of its journal (WAL) to use again.
+
+    A new server makes each of them while a commit waits, 16 MB written and synced at a time.
+    """
+    with psycopg.connect(url, autocommit=True) as connection:
+        for _ in range(megabytes):
+            connection.execute("SELECT pg_logical_emit_message(false, 'accord', repeat('x', 1000000))")
+        connection.execute("CHECKPOINT")
 
 
 def _wait_until_ready(programs: Path, port: int) -> None:

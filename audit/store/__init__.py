@@ -1,8 +1,8 @@
 """Where the log is kept: SQLite or PostgreSQL, by their own drivers, the same statements in the same order."""
 
-from audit.store.port import Batch, Head, Session, Store, StoreError
+from audit.store.port import Head, Session, Store, StoreError
 
-__all__ = ["Batch", "Head", "Session", "Store", "StoreError", "open_store"]
+__all__ = ["Head", "Session", "Store", "StoreError", "open_store"]
 
 
 def open_store(database_url: str) -> Store:

@@ -1,15 +1,17 @@
 """What the log asks of a database, and the statements, which both engines share."""
 
 from base64 import b64decode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from audit.merkle import EMPTY_ROOT
 
 Row: TypeAlias = tuple[Any, ...]
 """A row as the driver gives it."""
+Change: TypeAlias = tuple[str, Sequence[Row]]
+"""A statement that writes, and the rows it is for; at least one."""
 
 
 class StoreError(Exception):
@@ -29,29 +31,6 @@ class Head:
     root: bytes
 
 
-@dataclass(slots=True)
-class Batch:
-    """The rows of one commit."""
-
-    head: Head
-    note: str
-    entries: Sequence[Row]
-    details: Sequence[Row]
-    tiles: Sequence[Row] = field(default_factory=list)
-    spent: Sequence[Row] = field(default_factory=list)
-    closed: Sequence[Row] = field(default_factory=list)
-    blocks: Sequence[Row] = field(default_factory=list)
-    postings: Sequence[Row] = field(default_factory=list)
-    terms: Sequence[Row] = field(default_factory=list)
-    lookups: Sequence[Row] = field(default_factory=list)
-    erased: Sequence[Row] = field(default_factory=list)
-    """Index of an entry whose detail goes, index of the entry that says so."""
-    forgotten: Sequence[Row] = field(default_factory=list)
-    """The lookups that go with those details."""
-    released: Sequence[Row] = field(default_factory=list)
-    """Keys that go, if the entries that spent or closed them were erased."""
-
-
 @dataclass(frozen=True, slots=True)
 class Locked:
     """What a writer finds once it holds the log's lock; nothing of it can change until it lets go."""
@@ -63,18 +42,32 @@ class Locked:
     """Those of the keys asked for that were closed."""
 
 
+Meanwhile: TypeAlias = Callable[[], object]
+"""Work of the caller's that needs nothing of the database. It must not raise."""
+
+
+def nothing() -> None:
+    """No work."""
+
+
 class Session(Protocol):
     """One connection, used by one thread at a time. Every method may raise :class:`StoreError`."""
 
-    def locked(self, spends: Sequence[str], closing: Sequence[str]) -> AbstractContextManager[Locked]:
+    def locked(
+        self, spends: Sequence[str], closing: Sequence[str], *, meanwhile: Meanwhile = nothing
+    ) -> AbstractContextManager[Locked]:
         """A transaction that holds the log's lock: one writer at a time, on every process.
 
-        It is rolled back at the end of the block unless :meth:`commit` ended it.
+        It is rolled back at the end of the block unless :meth:`commit` ended it. ``meanwhile`` is called once, while
+        the lock is waited for or before.
         """
         ...
 
-    def commit(self, batch: Batch) -> None:
-        """Write the rows of a batch and make them durable: the end of the transaction that holds the lock."""
+    def commit(self, changes: Iterable[Change], *, meanwhile: Meanwhile = nothing) -> None:
+        """Write the rows, as they come, and make them durable: the end of the transaction that holds the lock.
+
+        ``meanwhile`` is called once, while the disk is waited for or after.
+        """
         ...
 
     def snapshot(self) -> AbstractContextManager[None]:
@@ -87,6 +80,10 @@ class Session(Protocol):
 
     def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """The rows of a reading statement, whose parameters are written ``?``."""
+        ...
+
+    def rows_of(self, queries: Sequence[tuple[str, Sequence[object]]]) -> list[list[Row]]:
+        """:meth:`rows` of several statements, asked at once."""
         ...
 
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
@@ -155,25 +152,22 @@ def head_of(row: Row) -> Head:
     return Head(size, bytes(frontier), root)
 
 
-def inserts(batch: Batch) -> Iterable[tuple[str, Sequence[Row]]]:
-    """The statements of a commit and their rows, without the empty ones."""
-    for name, statement in INSERTS.items():
-        if rows := getattr(batch, name):
-            yield statement, rows
-    yield from rare_changes(batch)
-    yield CHECKPOINT, [(batch.head.size, batch.head.frontier, batch.note)]
+def rare_changes(
+    terms: Sequence[Row], erased: Sequence[Row], forgotten: Sequence[Row], released: Sequence[Row]
+) -> Iterator[Change]:
+    """Terms never seen before, and erasures: what most commits have none of.
 
-
-def rare_changes(batch: Batch) -> Iterable[tuple[str, Sequence[Row]]]:
-    """Terms never seen before, and erasures: what most commits have none of."""
-    if batch.terms:
-        yield NEW_TERMS, batch.terms
-    if batch.erased:
-        yield ERASE, [(index,) for index, _ in batch.erased]
-        if batch.forgotten:
-            yield FORGET, batch.forgotten
-        if batch.released:
-            yield from ((release, batch.released) for release in RELEASES)
+    ``erased``: index of an entry whose detail goes, index of the entry that says so; ``forgotten``: the lookups that go
+    with those details; ``released``: keys that go, if the entries that spent or closed them were erased.
+    """
+    if terms:
+        yield NEW_TERMS, terms
+    if erased:
+        yield ERASE, [(index,) for index, _ in erased]
+        if forgotten:
+            yield FORGET, forgotten
+        if released:
+            yield from ((release, released) for release in RELEASES)
 
 
 class ReadingSessions:

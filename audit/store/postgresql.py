@@ -1,6 +1,6 @@
 """The log on PostgreSQL: one writer at a time by an advisory lock; a commit is two round trips."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from typing import Any
@@ -14,15 +14,16 @@ from audit.store.port import (
     FORGET,
     READ_HEAD,
     RELEASES,
-    Batch,
+    Change,
     Head,
     Locked,
+    Meanwhile,
     ReadingSessions,
     Row,
     Session,
     StoreError,
     head_of,
-    inserts,
+    nothing,
 )
 
 CONNECT_SECONDS = 4
@@ -88,7 +89,9 @@ class PostgresqlSession:
             self._connection.adapters.register_dumper(dumper.packs, dumper)
 
     @contextmanager
-    def locked(self, spends: Sequence[str], closing: Sequence[str]) -> Iterator[Locked]:
+    def locked(
+        self, spends: Sequence[str], closing: Sequence[str], *, meanwhile: Meanwhile = nothing
+    ) -> Iterator[Locked]:
         """The lock is taken first: what is read after it, in the same round trip, cannot change."""
         with _translated():
             try:
@@ -98,17 +101,19 @@ class PostgresqlSession:
                     head = self._connection.execute(READ_HEAD)
                     spent = self._connection.execute(_SPENT, (packed(spends),)) if spends else None
                     closed = self._connection.execute(_CLOSED, (packed(closing),)) if closing else None
+                    meanwhile()
                 yield Locked(head_of(head.fetchall()[0]), _keys(spent), _keys(closed))
             finally:
                 if self._connection.info.transaction_status != TransactionStatus.IDLE:
                     self._roll_back()
 
-    def commit(self, batch: Batch) -> None:
-        """Write the rows and commit, in one round trip."""
+    def commit(self, changes: Iterable[Change], *, meanwhile: Meanwhile = nothing) -> None:
+        """Write the rows and commit, in one round trip: the server works on the first while the last are made."""
         with _translated(), self._connection.pipeline():
-            for statement, rows in inserts(batch):
+            for statement, rows in changes:
                 self._connection.execute(*_at_once(statement, rows))
             self._connection.execute("COMMIT")
+            meanwhile()
 
     def _roll_back(self) -> None:
         try:
@@ -135,6 +140,13 @@ class PostgresqlSession:
         """The rows of a reading statement."""
         with _translated():
             return self._connection.execute(_psycopg(statement), parameters).fetchall()
+
+    def rows_of(self, queries: Sequence[tuple[str, Sequence[object]]]) -> list[list[Row]]:
+        """The rows of several reading statements, in one round trip."""
+        with _translated():
+            with self._connection.pipeline():
+                asked = [self._connection.execute(_psycopg(statement), parameters) for statement, parameters in queries]
+            return [one.fetchall() for one in asked]
 
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
         """Rows one after the other, by a cursor on the server."""

@@ -1,20 +1,21 @@
 """The log on SQLite: durable (WAL, synchronous=FULL), one writer at a time by ``BEGIN IMMEDIATE``."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from audit.store.port import (
     READ_HEAD,
-    Batch,
+    Change,
     Head,
     Locked,
+    Meanwhile,
     ReadingSessions,
     Row,
     Session,
     StoreError,
     head_of,
-    inserts,
+    nothing,
 )
 
 BUSY_SECONDS = 4.0
@@ -68,8 +69,11 @@ class SqliteSession:
             self._connection.execute(pragma)
 
     @contextmanager
-    def locked(self, spends: Sequence[str], closing: Sequence[str]) -> Iterator[Locked]:
+    def locked(
+        self, spends: Sequence[str], closing: Sequence[str], *, meanwhile: Meanwhile = nothing
+    ) -> Iterator[Locked]:
         """``BEGIN IMMEDIATE`` takes the database's write lock: the head cannot move."""
+        meanwhile()
         with _translated():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -80,12 +84,13 @@ class SqliteSession:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
-    def commit(self, batch: Batch) -> None:
+    def commit(self, changes: Iterable[Change], *, meanwhile: Meanwhile = nothing) -> None:
         """Write the rows and commit."""
         with _translated():
-            for statement, rows in inserts(batch):
+            for statement, rows in changes:
                 self._connection.executemany(statement, rows)
             self._connection.execute("COMMIT")
+        meanwhile()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -106,6 +111,10 @@ class SqliteSession:
         """The rows of a reading statement."""
         with _translated():
             return self._connection.execute(statement, parameters).fetchall()
+
+    def rows_of(self, queries: Sequence[tuple[str, Sequence[object]]]) -> list[list[Row]]:
+        """The rows of several reading statements."""
+        return [self.rows(statement, parameters) for statement, parameters in queries]
 
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
         """Rows one after the other."""

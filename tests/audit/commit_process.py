@@ -8,7 +8,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 from audit.checkpoint import NoteSigner
 from audit.log import Log
 from audit.model import Append, LogUnavailable, Receipt
-from audit.store import Batch, Session, Store, StoreError, open_store
+from audit.store import Session, Store, StoreError, open_store
+from audit.store.port import Change, Meanwhile
 from tests.audit.conftest import ORIGIN
 
 MAX_BATCH = 8
@@ -205,8 +206,8 @@ class _CountedSession:
         inner._connection = _CountedConnection(inner._connection, faults)
         self._inner, self._faults = inner, faults
 
-    def commit(self, batch: Batch) -> None:
-        self._faults.commit(lambda: self._inner.commit(batch))
+    def commit(self, changes: Iterable[Change], *, meanwhile: Meanwhile) -> None:
+        self._faults.commit(lambda: self._inner.commit(changes, meanwhile=meanwhile))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
