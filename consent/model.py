@@ -9,7 +9,8 @@ A :class:`Grant` is one citizen's authorisation and the OAuth grant in one. Its 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, TypeAlias
 
 from openapi.fields import Siret
@@ -156,3 +157,13 @@ class Client:
     """SHA-256 thumbprints (``x5t#S256``) of the certificates by which it authenticates, if it does so by mTLS."""
     events_url: str | None = None
     """Where it is told of withdrawals (RFC 8935); without it the application polls (RFC 8936)."""
+    token_sha256: str | None = field(default=None, repr=False)
+    """Of the access token with which it calls the paths of API Particulier and API Entreprise."""
+    token_until: int | None = None
+    """First second at which that token is over."""
+    token_jkt: str | None = None
+    """The key (RFC 7638 thumbprint) whose DPoP proofs must come with that token."""
+    allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Where its calls come from; empty means anywhere."""
+    franceconnect_client_id: str | None = None
+    """Under which FranceConnect knows it: whose tokens for a citizen it may present."""

@@ -48,6 +48,7 @@ from exchange.logs import configure_logs, log, log_defect
 from exchange.middleware import Surroundings
 from exchange.recipient import Proxies, Recipient
 from exchange.registry import RegistryStore
+from exchange.release import Releases
 from exchange.settings import Settings, load_settings
 from exchange.witnesses import witnessing
 from providers import registry as providers
@@ -103,7 +104,7 @@ class Accord:
                 proxies=proxies,
                 nonces=Nonces(keyring.session, required=settings.dpop_nonce_required),
             ),
-            log=self.log,
+            releases=Releases(self.log, clock=clock),
             problems=problems,
             clock=clock,
         )

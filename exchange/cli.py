@@ -7,6 +7,7 @@ import hashlib
 import secrets
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -109,6 +110,23 @@ def registry_load(file: Annotated[Path, typer.Argument(help="The registry, in TO
             err.print(f"  {line}", markup=False)
         raise typer.Exit(1) from None
     out.print(loaded)
+
+
+@registry_app.command("client-token")
+def registry_client_token(
+    client_id: Annotated[str, typer.Argument(help="The application that will call with it.")],
+    days: Annotated[int, typer.Option(help="Days until it ends.", min=1, max=1100)] = 550,
+) -> None:
+    """Make the access token of an application written for API Particulier or API Entreprise, and its registry lines.
+
+    The token is shown once and kept nowhere; the registry holds its hash.
+    """
+    from exchange.application import new_token
+
+    token, digest = new_token()
+    until = datetime.now(UTC).date() + timedelta(days=days)
+    err.print(f"Give {client_id} this token, which is not shown again: {token}", markup=False)
+    out.print(f'# under the [[client]] of {client_id}\ntoken_sha256 = "{digest}"\ntoken_until = {until}', markup=False)
 
 
 @registry_app.command("auditor-token")

@@ -9,7 +9,8 @@
 7. answer
 
 Steps 1 to 3 touch no database. Every refusal and every failure takes step 6 too; when the log cannot be written
-nothing is answered but 503. The body of this file carries the same numbers.
+nothing is answered but 503. The body of this file carries the same numbers; steps 4 to 6 are ``release.py``'s, which
+every door shares.
 """
 
 import time
@@ -20,7 +21,6 @@ from uuid import uuid4
 
 import orjson
 
-from audit.model import Append, LogError, Receipt
 from consent.status import VALID, WITHDRAWN
 from exchange import journal
 from exchange.asgi import Receive, Reply, Scope, Send
@@ -28,12 +28,12 @@ from exchange.consent_token import ConsentTokenVerifier
 from exchange.errors import ProblemWriter
 from exchange.identify import identify, language
 from exchange.logs import log_defect
-from exchange.masking import apply_mask, compile_mask
 from exchange.model import Asked, ConsentToken, Permit, Refusal, Registry
 from exchange.policy import decide
 from exchange.recipient import Recipient
+from exchange.release import Released, Releases
 from openapi.problem import AccordError
-from providers.port import Answer, Query
+from providers.port import Query
 from providers.registry import Dataset, Datasets
 
 MAX_IN_FLIGHT = 1_024
@@ -55,14 +55,6 @@ class Knowledge(Protocol):
         ...
 
 
-class AccessLog(Protocol):
-    """The part of the log that an exchange needs."""
-
-    async def append(self, append: Append) -> Receipt:
-        """Durable when it returns. Raises ``LogError``."""
-        ...
-
-
 class Gateway:
     """The data path. Its only state is how many exchanges are under way; replicas are interchangeable."""
 
@@ -73,7 +65,7 @@ class Gateway:
         knowledge: Knowledge,
         datasets: Datasets,
         recipient: Recipient,
-        log: AccessLog,
+        releases: Releases,
         problems: ProblemWriter,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -81,7 +73,7 @@ class Gateway:
         self._recipient = recipient
         self._knowledge = knowledge
         self._datasets = datasets
-        self._log = log
+        self._releases = releases
         self._problems = problems
         self._clock = clock
         self._in_flight = 0
@@ -117,28 +109,16 @@ class Gateway:
             self._check_standing(token)
             # 3. decide
             permit = self._permit(asked, token, began)
-            # 4. fetch
-            answer = await self._fetch(dataset, asked, token, permit)
-            # 5. mask
-            data = apply_mask(compile_mask(permit.fields), answer.record)
+            ground = journal.consented(token, permit, proof=proof, now=began)
+            # 4. fetch, 5. mask, 6. log
+            released = await self._releases.release(asked, dataset, _query(asked, token, permit), ground, began=began)
         except AccordError as error:
             return await self._refuse(scope, asked, token, error, began=began)
         except Exception as error:  # noqa: BLE001  # the last line of defence: an entry, a problem, no data
             log_defect(error, asked.request_id)
             return await self._refuse(scope, asked, token, AccordError("internal_error"), began=began)
-        # 6. log
-        provider, now = dataset.manifest.holder, self._clock()
-        entry = journal.access(asked, token, permit, provider, proof=proof, now=now, began=began)
-        try:
-            receipt = await self._append(entry)
-        except AccordError as unlogged:
-            return self._problem(scope, unlogged, asked.request_id)
-        if receipt.refused is not None:
-            # The commit itself wrote the refusal: a withdrawal or another use came first.
-            facts = {"max_per_day": permit.detail.max_per_day or 0}
-            return self._problem(scope, AccordError(receipt.refused, **facts), asked.request_id)
         # 7. answer
-        return self._with_nonce(_answer(asked, data, answer, receipt, provider=provider), asked, began)
+        return self._with_nonce(_answer(asked, released, provider=dataset.manifest.holder), asked, began)
 
     def _sound(self, asked: Asked) -> Dataset:
         if asked.fault is not None:
@@ -159,32 +139,11 @@ class Gateway:
             raise AccordError(decision.slug, **decision.facts)
         return decision
 
-    async def _fetch(self, dataset: Dataset, asked: Asked, token: ConsentToken, permit: Permit) -> Answer:
-        return await dataset.fetch(
-            Query(
-                dataset=asked.dataset,
-                recipient=permit.detail.recipient,
-                request_id=asked.request_id,
-                identity=token.identity,
-                fields=permit.fields,
-            )
-        )
-
     async def _refuse(
         self, scope: Scope, asked: Asked, token: ConsentToken | None, error: AccordError, *, began: float
     ) -> Reply:
-        entry = journal.refusal(asked, token, error, now=self._clock(), began=began)
-        try:
-            await self._append(entry)
-        except AccordError as unlogged:
-            return self._problem(scope, unlogged, asked.request_id)
-        return self._with_nonce(self._problem(scope, error, asked.request_id), asked, began)
-
-    async def _append(self, entry: Append) -> Receipt:
-        try:
-            return await self._log.append(entry)
-        except LogError:
-            raise AccordError("log_unavailable", retry_in=5) from None
+        told = await self._releases.refuse(asked, journal.known_of(asked, token), error, began=began)
+        return self._with_nonce(self._problem(scope, told, asked.request_id), asked, began)
 
     def _with_nonce(self, reply: Reply, asked: Asked, now: float) -> Reply:
         """A caller that sends proofs learns the nonce for the next (RFC 9449 section 8.2)."""
@@ -196,15 +155,25 @@ class Gateway:
         return self._problems.reply(error, request_id=request_id, language=language(scope["headers"]))
 
 
-def _answer(asked: Asked, data: dict[str, object], answer: Answer, receipt: Receipt, *, provider: str) -> Reply:
+def _query(asked: Asked, token: ConsentToken, permit: Permit) -> Query:
+    return Query(
+        dataset=asked.dataset,
+        recipient=permit.detail.recipient,
+        request_id=asked.request_id,
+        fields=permit.fields,
+        identity=token.identity,
+    )
+
+
+def _answer(asked: Asked, released: Released, *, provider: str) -> Reply:
     body = {
-        "data": data,
+        "data": released.data,
         "meta": {
             "access_id": asked.request_id,
-            "index": receipt.index,
-            "receipt": receipt.proof,
+            "index": released.receipt.index,
+            "receipt": released.receipt.proof,
             "provider": provider,
-            "retrieved_at": answer.retrieved_at,
+            "retrieved_at": released.answer.retrieved_at,
         },
     }
     return Reply(200, _HEADERS, orjson.dumps(body))

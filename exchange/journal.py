@@ -14,7 +14,7 @@ from audit.retention import Due, Rule, fingerprint
 from audit.seda import Archived
 from consent.model import Detail
 from consent.ports import ConsentEvent
-from exchange.model import Asked, ConsentToken, Permit
+from exchange.model import About, Asked, ConsentToken, Ground, Permit
 from openapi.problem import AccordError
 from providers.errors import ProviderError
 
@@ -23,17 +23,8 @@ VERSION = 1
 _ENDS = ("grant.withdrawn", "grant.expired")
 
 
-def access(
-    asked: Asked,
-    token: ConsentToken,
-    permit: Permit,
-    provider: str,
-    *,
-    proof: str | None,
-    now: float,
-    began: float,
-) -> Append:
-    """Data is about to leave: durable first, and only while the grant is open.
+def consented(token: ConsentToken, permit: Permit, *, proof: str | None, now: float) -> Ground:
+    """An access on a citizen's authorisation: only while the grant is open.
 
     A ``once`` grant, a use of the day and a DPoP proof (``proof``: the key that it spends) are spent by the same
     commit, so that a hundred simultaneous requests yield no more answers than they may.
@@ -46,31 +37,58 @@ def access(
         outcomes[proof] = "dpop_proof_replayed"
     if slots:
         outcomes[slots[0]] = "grant_quota_reached"
+    public: dict[str, EntryValue] = {
+        "client": token.client_id,
+        "recipient": detail.recipient,
+        "purpose": detail.purpose,
+        "legal_basis": permit.habilitation.legal_basis,
+    }
+    sealed = {**_citizen(token), "habilitation": permit.habilitation.id, "access": detail.access}
+    return Ground(
+        About(public, sealed),
+        spends=(*((proof,) if proof is not None else ()), *((once,) if detail.access == "once" else ())),
+        requires=(grant,),
+        one_of=slots,
+        outcomes=outcomes,
+        facts={"max_per_day": detail.max_per_day or 0},
+    )
+
+
+def known_of(asked: Asked, token: ConsentToken | None) -> About:
+    """What a verified token tells of an exchange that is refused before it has a ground."""
+    if token is None:
+        return About()
+    public: dict[str, EntryValue] = {"client": token.client_id}
+    if (detail := token.details.get(asked.dataset)) is not None:
+        public["recipient"] = detail.recipient
+        public["purpose"] = detail.purpose
+    return About(public, _citizen(token))
+
+
+def access(asked: Asked, ground: Ground, fields: Sequence[str], *, provider: str, now: float, began: float) -> Append:
+    """Data is about to leave: durable first."""
     skeleton: dict[str, EntryValue] = {
         "v": VERSION,
         "kind": "access",
         "time": rfc3339(now),
         "request_id": asked.request_id,
         "dataset": asked.dataset,
-        "fields": list(permit.fields),
-        "recipient": detail.recipient,
-        "client": token.client_id,
-        "purpose": detail.purpose,
-        "legal_basis": permit.habilitation.legal_basis,
+        "fields": list(fields),
+        **ground.about.public,
         "provider": provider,
         "outcome": "ok",
     }
     return Append(
         skeleton,
-        {**_about(token, now, began), "habilitation": permit.habilitation.id, "access": detail.access},
-        spends=(*((proof,) if proof is not None else ()), *((once,) if detail.access == "once" else ())),
-        requires=(grant,),
-        one_of=slots,
-        outcomes=outcomes,
+        {**ground.about.sealed, "duration_ms": _elapsed(now, began)},
+        spends=ground.spends,
+        requires=ground.requires,
+        one_of=ground.one_of,
+        outcomes=ground.outcomes,
     )
 
 
-def refusal(asked: Asked, token: ConsentToken | None, error: AccordError, *, now: float, began: float) -> Append:
+def refusal(asked: Asked, about: About, error: AccordError, *, now: float, began: float) -> Append:
     """No data leaves: a ``refusal`` is ours, a ``failure`` a holder's or a defect of ours.
 
     An unknown dataset or field is not repeated: only names of the catalogue reach the log.
@@ -81,6 +99,7 @@ def refusal(asked: Asked, token: ConsentToken | None, error: AccordError, *, now
         "kind": "failure" if failed else "refusal",
         "time": rfc3339(now),
         "request_id": asked.request_id,
+        **about.public,
         "outcome": error.slug,
     }
     if asked.dataset:
@@ -89,13 +108,7 @@ def refusal(asked: Asked, token: ConsentToken | None, error: AccordError, *, now
         skeleton["fields"] = list(asked.fields)
     if isinstance(error, ProviderError):
         skeleton["provider"] = error.provider
-    if token is None:
-        return Append(skeleton, {"duration_ms": _elapsed(now, began)})
-    skeleton["client"] = token.client_id
-    if (detail := token.details.get(asked.dataset)) is not None:
-        skeleton["recipient"] = detail.recipient
-        skeleton["purpose"] = detail.purpose
-    return Append(skeleton, _about(token, now, began))
+    return Append(skeleton, {**about.sealed, "duration_ms": _elapsed(now, began)})
 
 
 def consent_event(event: ConsentEvent, *, request_id: str, now: float) -> Append:
@@ -231,13 +244,8 @@ def _slots(grant_id: str, detail: Detail, now: float) -> tuple[str, ...]:
     return tuple(f"{day}:{slot}" for slot in range(detail.max_per_day or 0))
 
 
-def _about(token: ConsentToken, now: float, began: float) -> dict[str, DetailValue]:
-    return {
-        "citizen": token.citizen,
-        "grant_id": token.grant_id,
-        "acr": token.acr,
-        "duration_ms": _elapsed(now, began),
-    }
+def _citizen(token: ConsentToken) -> dict[str, DetailValue]:
+    return {"citizen": token.citizen, "grant_id": token.grant_id, "acr": token.acr}
 
 
 def _elapsed(now: float, began: float) -> int:

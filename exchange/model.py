@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from audit.auditors import Auditor
+from audit.model import DetailValue, EntryValue
 from consent.model import Client, Detail
 from openapi.fields import PivotIdentity, Siret
 from openapi.problem import Fact
+
+GroundKind: TypeAlias = Literal["consent", "franceconnect", "agent", "application", "company"]
+"""A consent token; the citizen's FranceConnect token; an agent who says why; the application's own procedure, recorded
+as such; for datasets about companies, the habilitation itself with context and object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,24 @@ class Habilitation:
     valid_until: int
     """First second after its end."""
     datapass: str | None = None
+    grounds: frozenset[GroundKind] = frozenset({"consent"})
+    """On what an access under it may rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """An organisation lets another's applications ask for it: an editor's, a mutualisation structure's."""
+
+    id: str
+    organisation: Siret
+    """Who receives the data, and under whose habilitations it is asked for."""
+    delegate: Siret
+    """Whose applications ask."""
+    datasets: frozenset[str]
+    """Empty means every dataset."""
+    valid_from: int
+    valid_until: int
+    """First second after its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +65,10 @@ class Registry:
     """Who may read the log, by subject."""
     machines: Mapping[str, Auditor] = field(default_factory=dict)
     """Those of them that are programs, by the SHA-256 of their token, in hexadecimal."""
+    delegations: Mapping[str, Delegation] = field(default_factory=dict)
+    """By id."""
+    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """``client_id`` by the SHA-256 of the application's own access token, in hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +91,28 @@ class ConsentToken:
 
     def __repr__(self) -> str:
         return f"ConsentToken({self.grant_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of who asks and about whom, as the log says it: the public part and the sealed one."""
+
+    public: Mapping[str, EntryValue] = field(default_factory=dict)
+    sealed: Mapping[str, DetailValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """On what an access rests, through whichever door it came: the log's words for it, and the keys of its commit."""
+
+    about: About
+    """With ``client``, ``recipient``, ``purpose`` and ``legal_basis`` in its public part."""
+    spends: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    one_of: tuple[str, ...] = ()
+    outcomes: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    """Of the problem, when the commit itself refuses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64encode
 from binascii import Error, a2b_base64
-from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 
 from consent.dpop import ALGORITHMS, Nonces, ProofInvalid, check_proof
@@ -19,6 +19,7 @@ from exchange.model import Asked, ConsentToken
 from openapi.problem import AccordError
 
 Network: TypeAlias = IPv4Network | IPv6Network
+Address: TypeAlias = IPv4Address | IPv6Address
 
 CERTIFICATE_HEADER = b"client-cert"
 MAX_CERTIFICATE = 16_384
@@ -38,6 +39,24 @@ class Proxies:
         headers: list[Header] = scope["headers"]
         values = [value for name, value in headers if name == CERTIFICATE_HEADER]
         return _thumbprint(values[0]) if len(values) == 1 else None
+
+    def address(self, scope: Scope) -> Address | None:
+        """Where a request comes from: the connection's end or, behind trusted proxies, what the last of them saw.
+
+        ``None`` when that cannot be told.
+        """
+        peer = scope.get("client")
+        if not isinstance(peer, tuple):
+            return None
+        hops = [peer[0]]
+        if self._trusts(peer):
+            values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+            hops = [*(hop.strip() for hop in ",".join(values).split(",") if hop.strip()), peer[0]]
+        try:
+            addresses = [ip_address(hop) for hop in reversed(hops)]
+        except ValueError:
+            return None
+        return next((one for one in addresses if not any(one in network for network in self._networks)), addresses[-1])
 
     def _trusts(self, peer: object) -> bool:
         if not isinstance(peer, tuple):
@@ -61,8 +80,12 @@ class Recipient:
         self, scope: Scope, asked: Asked, token: ConsentToken, *, client: Client | None, now: float
     ) -> str | None:
         """Raise ``AccordError`` unless the sender is the right one; return the key that its proof spends, if any."""
+        if client is not None:
+            self.check_address(scope, client)
         if token.jkt is not None:
-            return self._check_proof(scope, asked, token.jkt, now)
+            if not asked.is_dpop:
+                raise AccordError("dpop_proof_missing")
+            return self.check_proof(scope, asked.proofs, asked.token, jkt=token.jkt, now=now)
         if asked.proofs or asked.is_dpop:
             # A proof is never passed over: the token it came with is not what its sender believes.
             raise AccordError("dpop_key_mismatch")
@@ -76,19 +99,28 @@ class Recipient:
         """The nonce to hand out (RFC 9449 section 8.2)."""
         return self._nonces.current(now).encode()
 
-    def _check_proof(self, scope: Scope, asked: Asked, jkt: str, now: float) -> str:
-        if not asked.is_dpop or not asked.proofs:
+    def check_address(self, scope: Scope, client: Client) -> None:
+        """Raise ``AccordError`` unless the request comes from where the application's may."""
+        if not client.allowed_networks:
+            return
+        address = self._proxies.address(scope)
+        if address is None or not any(address in network for network in client.allowed_networks):
+            raise AccordError("address_not_allowed")
+
+    def check_proof(self, scope: Scope, proofs: Sequence[str], access_token: bytes, *, jkt: str, now: float) -> str:
+        """The key that a proof of ``jkt`` for this request and token spends. Raises ``AccordError``."""
+        if not proofs:
             raise AccordError("dpop_proof_missing")
-        if len(asked.proofs) > 1:
+        if len(proofs) > 1:
             raise AccordError("dpop_proof_invalid", check="DPoP: one header, not several")
         try:
             proof = check_proof(
-                asked.proofs[0],
+                proofs[0],
                 method=scope["method"],
                 url=self._issuer + scope["path"],
                 now=now,
                 nonces=self._nonces,
-                access_token=asked.token,
+                access_token=access_token,
             )
         except ProofInvalid as invalid:
             if invalid.wants_nonce:

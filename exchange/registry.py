@@ -3,6 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import cast
 
 from sqlalchemy import Engine, delete, func
@@ -10,9 +11,9 @@ from sqlmodel import Session, SQLModel, select
 
 from audit.auditors import Auditor, Role
 from consent.model import Client, SenderConstraint
-from exchange.model import Habilitation, Registry
+from exchange.model import Delegation, GroundKind, Habilitation, Registry
 from exchange.registry_file import RegistryFile
-from exchange.tables import AuditorRow, ClientRow, HabilitationRow, OrganisationRow, RegistryVersionRow
+from exchange.tables import AuditorRow, ClientRow, DelegationRow, HabilitationRow, OrganisationRow, RegistryVersionRow
 from openapi.fields import Siret
 
 EMPTY = Registry(version=0, organisations={}, clients={})
@@ -27,7 +28,7 @@ class RegistryStore:
     def replace(self, file: RegistryFile, *, content: bytes, now: int) -> int:
         """Put the file in the place of what was loaded before; return the new version."""
         with Session(self._engine) as session, session.begin():
-            for table in (AuditorRow, HabilitationRow, ClientRow, OrganisationRow):
+            for table in (AuditorRow, DelegationRow, HabilitationRow, ClientRow, OrganisationRow):
                 session.exec(delete(table))
             for rows in _rows(file):
                 session.add_all(rows)
@@ -54,19 +55,34 @@ class RegistryStore:
             rows = session.exec(select(AuditorRow)).all()
             auditors = {row.subject: _auditor(row) for row in rows}
             machines = {row.token_sha256: _auditor(row) for row in rows if row.token_sha256 is not None}
+            delegations = {row.id: _delegation(row) for row in session.exec(select(DelegationRow))}
+        tokens = {one.token_sha256: one.client_id for one in clients.values() if one.token_sha256 is not None}
         by_dataset = {key: tuple(found) for key, found in habilitations.items()}
-        return Registry(version, organisations, clients, by_dataset, auditors, machines)
+        return Registry(version, organisations, clients, by_dataset, auditors, machines, delegations, tokens)
 
 
 def _rows(file: RegistryFile) -> tuple[list[SQLModel], ...]:
     return (
         [OrganisationRow(siret=one.siret, name=one.name) for one in file.organisation],
-        [ClientRow(**one.model_dump()) for one in file.client],
+        [
+            ClientRow(
+                **one.model_dump(exclude={"token_until", "allowed_ips"}),
+                token_until=one.token_ends(),
+                allowed_ips=[str(network) for network in one.allowed_ips],
+            )
+            for one in file.client
+        ],
         [
             HabilitationRow(
                 **one.model_dump(exclude={"valid_from", "valid_until"}), valid_from=one.starts(), valid_until=one.ends()
             )
             for one in file.habilitation
+        ],
+        [
+            DelegationRow(
+                **one.model_dump(exclude={"valid_from", "valid_until"}), valid_from=one.starts(), valid_until=one.ends()
+            )
+            for one in file.delegation
         ],
         [AuditorRow(**one.model_dump(exclude={"label"})) for one in file.auditor],
     )
@@ -84,6 +100,11 @@ def _client(row: ClientRow, organisations: Mapping[Siret, str]) -> Client:
         sender_constraint=cast("SenderConstraint", row.sender_constraint),
         certificates=tuple(row.certificates),
         events_url=row.events_url,
+        token_sha256=row.token_sha256,
+        token_until=row.token_until,
+        token_jkt=row.token_jkt,
+        allowed_networks=tuple(ip_network(one) for one in row.allowed_ips),
+        franceconnect_client_id=row.franceconnect_client_id,
     )
 
 
@@ -99,6 +120,18 @@ def _habilitation(row: HabilitationRow) -> Habilitation:
         valid_from=row.valid_from,
         valid_until=row.valid_until,
         datapass=row.datapass,
+        grounds=frozenset(cast("list[GroundKind]", row.grounds)),
+    )
+
+
+def _delegation(row: DelegationRow) -> Delegation:
+    return Delegation(
+        id=row.id,
+        organisation=Siret(row.organisation),
+        delegate=Siret(row.delegate),
+        datasets=frozenset(row.datasets),
+        valid_from=row.valid_from,
+        valid_until=row.valid_until,
     )
 
 

@@ -12,9 +12,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError, model_validator
 
 from audit.auditors import Role
+from exchange.model import GroundKind
 from openapi.fields import siret
 from providers.registry import Datasets
 
@@ -77,17 +78,33 @@ class Application(_Strict):
     client_id: Identifier
     name: Label
     organisation: SiretText
-    redirect_uris: list[Annotated[str, AfterValidator(_redirect_uri)]] = Field(min_length=1, max_length=20)
+    redirect_uris: list[Annotated[str, AfterValidator(_redirect_uri)]] = Field(default=[], max_length=20)
     jwks: Annotated[dict[str, Any], AfterValidator(_public_jwks)] = {}
     sender_constraint: Literal["dpop", "mtls", "none"]
     certificates: list[Annotated[str, AfterValidator(_thumbprint)]] = Field(default=[], max_length=10)
     events_url: Annotated[str, AfterValidator(_redirect_uri)] | None = None
 
+    token_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    token_until: date | None = None
+    token_jkt: Annotated[str, AfterValidator(_thumbprint)] | None = None
+    allowed_ips: list[IPvAnyNetwork] = Field(default=[], max_length=50)
+    franceconnect_client_id: str | None = Field(default=None, pattern=r"^[\x21-\x7e]{1,200}$")
+
     @model_validator(mode="after")
     def _can_authenticate(self) -> Self:
-        if not self.jwks and not self.certificates:
-            raise ValueError("jwks or certificates: one of them, or the application cannot prove who it is")
+        if not self.jwks and not self.certificates and self.token_sha256 is None:
+            raise ValueError(
+                "jwks, certificates or token_sha256: one of them, or the application cannot prove who it is"
+            )
+        if (self.jwks or self.certificates) and not self.redirect_uris:
+            raise ValueError("redirect_uris: at least one, for an application that asks for authorisations")
+        if (self.token_sha256 is None) != (self.token_until is None):
+            raise ValueError("token_sha256 and token_until go together: a token has an end")
         return self
+
+    def token_ends(self) -> int | None:
+        """First second after the last day of its token, UTC."""
+        return None if self.token_until is None else _midnight(self.token_until + timedelta(days=1))
 
 
 class Purpose(_Strict):
@@ -111,6 +128,26 @@ class HabilitationEntry(_Strict):
     valid_from: date
     valid_until: date
     datapass: str | None = Field(default=None, max_length=64)
+    grounds: list[GroundKind] = Field(default=["consent"], min_length=1)
+
+    def starts(self) -> int:
+        """First second of its first day, UTC."""
+        return _midnight(self.valid_from)
+
+    def ends(self) -> int:
+        """First second after its last day, UTC."""
+        return _midnight(self.valid_until + timedelta(days=1))
+
+
+class DelegationEntry(_Strict):
+    """``[[delegation]]``: ``organisation`` lets the applications of ``delegate`` ask for it."""
+
+    id: Identifier
+    organisation: SiretText
+    delegate: SiretText
+    datasets: list[Identifier] = []
+    valid_from: date
+    valid_until: date
 
     def starts(self) -> int:
         """First second of its first day, UTC."""
@@ -143,6 +180,7 @@ class RegistryFile(_Strict):
     client: list[Application] = []
     habilitation: list[HabilitationEntry] = []
     auditor: list[AuditorEntry] = []
+    delegation: list[DelegationEntry] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,20 +228,33 @@ def _cross_check(file: RegistryFile, datasets: Datasets) -> Iterable[str]:
         {one.client_id: one.organisation for one in file.client},
         datasets,
     )
+    yield from _all_doubles(file)
+    yield from _check_owners(file, known)
+    for number, delegation in enumerate(file.delegation, 1):
+        for fault in _check_delegation(delegation, known):
+            yield f"delegation[{number}].{fault}"
+    for number, habilitation in enumerate(file.habilitation, 1):
+        for fault in _check_habilitation(habilitation, known):
+            yield f"habilitation[{number}].{fault}"
+
+
+def _all_doubles(file: RegistryFile) -> Iterable[str]:
     yield from _doubles("organisation", "siret", [one.siret for one in file.organisation])
     yield from _doubles("client", "client_id", [one.client_id for one in file.client])
     yield from _doubles("habilitation", "id", [one.id for one in file.habilitation])
     yield from _doubles("auditor", "subject", [one.subject for one in file.auditor])
     yield from _doubles("auditor", "token_sha256", [one.token_sha256 for one in file.auditor if one.token_sha256])
+    yield from _doubles("delegation", "id", [one.id for one in file.delegation])
+    yield from _doubles("client", "token_sha256", [one.token_sha256 for one in file.client if one.token_sha256])
+
+
+def _check_owners(file: RegistryFile, known: _Known) -> Iterable[str]:
     for number, client in enumerate(file.client, 1):
         if client.organisation not in known.organisations:
             yield f"client[{number}].organisation: no [[organisation]] has this siret"
     for number, auditor in enumerate(file.auditor, 1):
         if auditor.organisation not in {None, *known.organisations}:
             yield f"auditor[{number}].organisation: no [[organisation]] has this siret"
-    for number, habilitation in enumerate(file.habilitation, 1):
-        for fault in _check_habilitation(habilitation, known):
-            yield f"habilitation[{number}].{fault}"
 
 
 def _check_habilitation(habilitation: HabilitationEntry, known: _Known) -> Iterable[str]:
@@ -221,6 +272,19 @@ def _check_habilitation(habilitation: HabilitationEntry, known: _Known) -> Itera
     for number, field in enumerate(habilitation.fields, 1):
         if field not in dataset.manifest.fields:
             yield f"fields[{number}]: {habilitation.dataset} has no field {field!r}"
+
+
+def _check_delegation(delegation: DelegationEntry, known: _Known) -> Iterable[str]:
+    for key in ("organisation", "delegate"):
+        if getattr(delegation, key) not in known.organisations:
+            yield f"{key}: no [[organisation]] has this siret"
+    if delegation.organisation == delegation.delegate:
+        yield "delegate: an organisation needs no delegation for itself"
+    if delegation.valid_until < delegation.valid_from:
+        yield "valid_until: before valid_from"
+    for number, dataset in enumerate(delegation.datasets, 1):
+        if known.datasets.get(dataset) is None:
+            yield f"datasets[{number}]: unknown; one of {', '.join(known.datasets.ids())}"
 
 
 def _doubles(table: str, key: str, values: list[str]) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""The registry's tables: organisations, applications, habilitations, auditors. Each load of the file replaces all."""
+"""The registry's tables: organisations, applications, habilitations, delegations, auditors. A load replaces all."""
 
 from typing import Any
 
@@ -34,6 +34,11 @@ class ClientRow(Base, table=True):
     sender_constraint: str
     certificates: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     events_url: str | None = None
+    token_sha256: str | None = Field(default=None, max_length=64)
+    token_until: int | None = Field(default=None, sa_type=BigInteger)
+    token_jkt: str | None = Field(default=None, max_length=43)
+    allowed_ips: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False, server_default="[]"))
+    franceconnect_client_id: str | None = None
 
 
 class HabilitationRow(Base, table=True):
@@ -51,6 +56,22 @@ class HabilitationRow(Base, table=True):
     valid_from: int = Field(sa_type=BigInteger)
     valid_until: int = Field(sa_type=BigInteger)
     datapass: str | None = None
+    grounds: list[str] = Field(
+        default_factory=lambda: ["consent"], sa_column=Column(JSON, nullable=False, server_default='["consent"]')
+    )
+
+
+class DelegationRow(Base, table=True):
+    """Who may ask for whom."""
+
+    __tablename__ = "registry_delegations"
+
+    id: str = Field(primary_key=True, max_length=64)
+    organisation: str = Field(foreign_key="registry_organisations.siret", max_length=14)
+    delegate: str = Field(foreign_key="registry_organisations.siret", max_length=14)
+    datasets: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    valid_from: int = Field(sa_type=BigInteger)
+    valid_until: int = Field(sa_type=BigInteger)
 
 
 class AuditorRow(Base, table=True):

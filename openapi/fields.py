@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from typing import Literal, NewType, Self, TypeAlias
 
 from stdnum.exceptions import ValidationError
+from stdnum.fr import siren as stdnum_siren
 from stdnum.fr import siret as stdnum_siret
 
 Siret = NewType("Siret", str)
+Siren = NewType("Siren", str)
 CogCode = NewType("CogCode", str)
 
 Gender: TypeAlias = Literal["male", "female"]
 
 FRANCE = CogCode("99100")
 SIRET_DIGITS = 14
+SIREN_DIGITS = 9
 NAME_LENGTH = 100
 GIVEN_NAMES = 10
 
@@ -43,6 +46,17 @@ def siret(value: object, *, field: str = "siret") -> Siret:
     except ValidationError:
         raise InvalidValue(field, "a SIRET with a valid key") from None
     return Siret(value)
+
+
+def siren(value: object, *, field: str = "siren") -> Siren:
+    """A SIREN: 9 digits with a valid Luhn key."""
+    if not isinstance(value, str) or len(value) != SIREN_DIGITS or not value.isascii():
+        raise InvalidValue(field, "a SIREN of 9 digits")
+    try:
+        stdnum_siren.validate(value)
+    except ValidationError:
+        raise InvalidValue(field, "a SIREN with a valid key") from None
+    return Siren(value)
 
 
 def cog_code(value: object, *, field: str) -> CogCode:

@@ -12,7 +12,12 @@ Shape: TypeAlias = "Mapping[str, Shape | Field]"
 MAX_ITEMS = 100
 """No list of a record is longer; a household is not."""
 
-_TYPES = {"string": str, "integer": int}
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+}
 
 
 class RecordInvalid(ValueError):
@@ -60,7 +65,16 @@ def _nested(shape: "Shape", value: object, key: str) -> object:
 
 
 def _scalar(field: Field, value: object) -> object:
-    # The exact type: bool is an int to Python and not to JSON.
-    if type(value) is _TYPES[field.type] or (value is None and field.nullable):
+    if value is None and field.nullable:
+        return value
+    if field.many:
+        if isinstance(value, list) and len(value) <= MAX_ITEMS and all(_fits(field, item) for item in value):
+            return value
+    elif _fits(field, value):
         return value
     raise RecordInvalid(f"{field.path}: {field.type} was announced")
+
+
+def _fits(field: Field, value: object) -> bool:
+    # The exact type: bool is an int to Python and not to JSON.
+    return type(value) in _TYPES[field.type]

@@ -39,7 +39,7 @@ class Transport:
         self._prefix = f"GET {parts.path}"
         self._head = (
             f" HTTP/1.1\r\nhost: {parts.netloc.rpartition('@')[2]}\r\nauthorization: Bearer {config.token}\r\n"
-            "accept: application/json\r\nuser-agent: accord\r\n\r\n"
+            "accept: application/json\r\nuser-agent: accord\r\n"
         )
         self._idle: list[Connection] = []
         """The last one used is the first one taken: those that are not needed grow old."""
@@ -122,12 +122,21 @@ class Transport:
         return connection
 
     def _bytes(self, request: HolderRequest) -> bytes:
-        return f"{self._prefix}{request.path}?{_query(request.query)}{self._head}".encode("ascii")
+        target = f"{request.path}?{_query(request.query)}" if request.query else request.path
+        own = "".join([f"{name}: {_header_value(value)}\r\n" for name, value in request.headers])
+        return f"{self._prefix}{target}{self._head}{own}\r\n".encode("ascii")
 
 
 def _query(pairs: Iterable[tuple[str, str]]) -> str:
     """``application/x-www-form-urlencoded``, as the holders' own clients send it."""
     return "&".join([f"{_name(name)}={_encoded(value)}" for name, value in pairs])
+
+
+def _header_value(text: str) -> str:
+    """A value that stays on its line (RFC 9110 section 5.5). Raises ``ValueError``."""
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("a header's value: visible ASCII")
+    return text
 
 
 _name = lru_cache(maxsize=1024)(quote_plus)

@@ -24,7 +24,7 @@ from providers.errors import (
     UnknownCitizen,
 )
 from providers.manifest import Manifest
-from providers.port import Answer, HolderReply, HolderRequest, Query, Send
+from providers.port import Answer, HolderReply, HolderRequest, IdentityMissing, Query, Send
 from providers.record import RecordInvalid, RecordReader
 
 RETRY_SECONDS = 60
@@ -62,6 +62,8 @@ class ApiParticulier:
 def parameters(query: Query) -> Iterator[tuple[str, str]]:
     """The query parameters of an identity; what is unknown (``00``, no given name) is left out."""
     identity = query.identity
+    if identity is None:
+        raise IdentityMissing(query.dataset)
     yield "recipient", query.recipient
     yield "nomNaissance", identity.family_name
     if identity.preferred_username:

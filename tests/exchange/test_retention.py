@@ -88,7 +88,8 @@ class World:
         detail = grant.details[0]
         permit = Permit((FIELD,), detail, HABILITATION)
         asked, token = Asked(f"request {at}", detail.dataset), self._token(grant)
-        return self.add(journal.access(asked, token, permit, "api_particulier", proof=proof, now=at, began=at))
+        ground = journal.consented(token, permit, proof=proof, now=at)
+        return self.add(journal.access(asked, ground, permit.fields, provider="api_particulier", now=at, began=at))
 
     def end(self, grant: Grant, *, at: int) -> None:
         self.add(_event("grant.withdrawn", grant, at))

@@ -37,7 +37,7 @@ _FOLDERS = (
 
 
 def _query(identity: PivotIdentity) -> Query:
-    return Query("quotient_familial", _SIRET, "r", identity, tuple(_MANIFEST.fields))
+    return Query("quotient_familial", _SIRET, "r", tuple(_MANIFEST.fields), identity)
 
 
 def _canary() -> PivotIdentity:

@@ -15,7 +15,7 @@ from audit.verifier import verify_proof_file
 from consent.ports import ConsentEvent
 from exchange import journal
 from exchange.bridge import LogAccesses
-from exchange.model import Asked
+from exchange.model import About, Asked
 from openapi.problem import AccordError
 from tests.consent.pages.real_log import entry, log_of
 from tests.consent.pages.scene import CITIZEN, DETAIL, GRANT, ISSUER, LOG, NOW, SIRET, Scene, make_config
@@ -39,7 +39,7 @@ def everything() -> list[Append]:
     """Each kind about her and about another, among entries about nobody."""
     hers = [about(CITIZEN.pseudonym, kind) for kind in KINDS]
     hers += [entry(), entry(kind="refusal", outcome="grant_withdrawn"), entry(kind="failure", outcome="holder_timeout")]
-    nobody = journal.refusal(Asked("r"), None, AccordError("token_missing"), now=NOW, began=NOW)
+    nobody = journal.refusal(Asked("r"), About(), AccordError("token_missing"), now=NOW, began=NOW)
     return [one for append in hers for one in (append, of_another(append), nobody)]
 
 
