@@ -17,7 +17,7 @@ from audit.ports import Act
 from audit.query import Queries
 from audit.reading import ReadingRoom
 from consent.config import PartnerConfig
-from consent.pages.site import ICON, SHEET, static_url
+from consent.pages.site import FILES, ICON, SHEET
 from consent.session import Seal
 from exchange import journal
 from exchange.feed import Feed
@@ -69,8 +69,8 @@ class Auditing:
                 login=self._login,
                 names=self._names,
                 issuer=self._settings.issuer,
-                sheet=static_url(SHEET),
-                icon=static_url(ICON),
+                sheet=FILES.url(SHEET),
+                icon=FILES.url(ICON),
                 clock=self._clock,
             )
 

@@ -9,10 +9,11 @@ from fastapi.responses import Response
 from audit.auditors import Auditor
 from audit.pages.form import address
 from audit.pages.search import LAST_INDEX
-from audit.pages.site import NO_STORE, Site
+from audit.pages.site import Site
 from audit.pages.wording import SEARCH, filter_of
 from audit.patterns import grouped
 from audit.reading import OneEntry
+from openapi.pages.routing import NO_STORE
 
 _Index = Annotated[int, Path(ge=0, le=LAST_INDEX)]
 

@@ -7,8 +7,9 @@ from fastapi.responses import Response
 
 from audit.exports.columns import Format
 from audit.exports.response import ExportResponse
-from audit.pages.site import NO_STORE, Site
+from audit.pages.site import Site
 from audit.pages.wording import SEARCH
+from openapi.pages.routing import NO_STORE
 from openapi.problem import AccordError
 
 

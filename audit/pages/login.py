@@ -8,8 +8,9 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
 from audit.door import Login
-from audit.pages.site import CALLBACK, Site, redirect
+from audit.pages.site import CALLBACK, Site
 from audit.pages.wording import SEARCH
+from openapi.pages.routing import redirect
 from openapi.problem import AccordError
 
 LANDING = f"{SEARCH}/deconnexion"

@@ -3,14 +3,12 @@
 Every page that reads the log asks the reading room, which writes the act down first: no entry, no page.
 """
 
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from collections.abc import Callable
+from functools import partial
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
-from starlette.concurrency import run_in_threadpool
 
 from audit.door import Door
 from audit.exports.parquet import ParquetUnavailable
@@ -20,11 +18,12 @@ from audit.pages.entry import add_entry
 from audit.pages.export import add_export
 from audit.pages.login import add_login, depart
 from audit.pages.search import add_search
-from audit.pages.site import STATIC, Elsewhere, LoginNeeded, Site, redirect
+from audit.pages.site import FILES, Elsewhere, LoginNeeded, Site
 from audit.pages.unusual import add_unusual
 from audit.pages.wording import SEARCH
 from audit.ports import AgentLogin, Names
 from audit.reading import ReadingRoom
+from openapi.pages.routing import page_route, redirect
 from openapi.problem import AccordError
 
 _REFUSALS = (LoginNeeded, Elsewhere, AccordError, ParquetUnavailable, RequestValidationError)
@@ -44,42 +43,15 @@ def router(
     """Every page under ``/audit``. ``sheet`` and ``icon``: addresses of the deployment's stylesheet and icon."""
     provider = AgentProvider(login, clock=clock)
     site = Site(room, door, provider, names, issuer, sheet, icon, clock)
-    pages = APIRouter(route_class=_page_route(site), include_in_schema=False)
+    pages = APIRouter(route_class=page_route(_REFUSALS, partial(_refused, site)), include_in_schema=False)
     add_search(pages, site)
     add_entry(pages, site)
     add_export(pages, site)
     add_chronology(pages, site)
     add_unusual(pages, site)
     add_login(pages, site)
-    _add_static(pages, site)
+    FILES.add_to(pages)
     return pages
-
-
-def _add_static(pages: APIRouter, site: Site) -> None:
-    @pages.get(f"{SEARCH}/static/{{name}}")
-    def static(name: Annotated[str, Path(max_length=50)]) -> Response:
-        if name not in site.static:
-            raise AccordError("not_found")
-        headers = {"Cache-Control": "public, max-age=86400"}
-        return Response(site.static[name], media_type=STATIC[name], headers=headers)
-
-
-def _page_route(site: Site) -> type[APIRoute]:
-    """Routes whose refusals are shown as pages of ``site``."""
-
-    class PageRoute(APIRoute):
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            handler = super().get_route_handler()
-
-            async def handle(request: Request) -> Response:
-                try:
-                    return await handler(request)
-                except _REFUSALS as refusal:
-                    return await run_in_threadpool(_refused, site, request, refusal)
-
-            return handle
-
-    return PageRoute
 
 
 def _refused(site: Site, request: Request, refusal: Exception) -> Response:

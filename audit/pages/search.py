@@ -10,11 +10,12 @@ from audit.auditors import Auditor
 from audit.exports.columns import Format
 from audit.filters import SEALED, Filter
 from audit.pages.form import Asked, address, make_form
-from audit.pages.site import PERSON, Site, redirect
+from audit.pages.site import PERSON, Site
 from audit.pages.texts import say
 from audit.pages.wording import SEARCH, Wording
 from audit.patterns import grouped
 from audit.query import Accesses
+from openapi.pages.routing import redirect
 from openapi.problem import AccordError
 
 PAGE = 50

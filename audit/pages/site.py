@@ -1,33 +1,30 @@
 """What every page needs: the reader, the language, and a way to be shown with the headers browsers obey."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from importlib import resources
-from urllib.parse import parse_qsl, urlencode
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from fastapi.responses import Response
 
 from audit.auditors import Auditor
 from audit.door import Door, Visit
 from audit.filters import names as filter_names
 from audit.pages.agents import AgentProvider
 from audit.pages.form import PERSONAL, Asked, address, read
-from audit.pages.texts import LANGUAGES, known, preferred, say
+from audit.pages.texts import TEXTS, known, say
 from audit.pages.wording import SEARCH, Wording
 from audit.ports import Names
 from audit.reading import ReadingRoom
+from openapi.pages.files import Files
+from openapi.pages.frame import Frame, policy
+from openapi.pages.routing import path_of
 from openapi.problem import AccordError, Fact, Language, problem
 
 CALLBACK = f"{SEARCH}/retour"
 PERSON = f"{SEARCH}/personne"
 SHEET = "audit.css"
-STATIC: Mapping[str, str] = {SHEET: "text/css; charset=utf-8"}
-"""The files served beside the pages, with their media types."""
-NO_STORE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+FILES = Files("audit.pages", f"{SEARCH}/static", {SHEET: "text/css; charset=utf-8"})
+"""The files served beside the pages."""
 
 
 class LoginNeeded(Exception):
@@ -59,16 +56,18 @@ class Site:
     """The address of the stylesheet that every page of the deployment has."""
     icon: str
     clock: Callable[[], float]
-    static: Mapping[str, bytes] = field(default_factory=lambda: {name: _static(name) for name in STATIC})
-    templates: Environment = field(
-        default_factory=lambda: Environment(
-            loader=PackageLoader("audit.pages"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
+    frame: Frame = field(init=False)
+
+    def __post_init__(self) -> None:
+        frame = Frame(
+            "audit.pages",
+            TEXTS,
+            language_cookie=self.door.session_cookie.replace("session", "lang"),
+            secure=self.issuer.startswith("https:"),
+            common={"icon": self.icon, "sheets": (self.sheet, FILES.url(SHEET)), "script": None, "issuer": self.issuer},
+            nowhere=(CALLBACK,),
         )
-    )
+        object.__setattr__(self, "frame", frame)
 
     def reader(self, request: Request) -> Auditor:
         """Who reads. A page sends a stranger to log in first. Raises :class:`AccordError` for somebody unknown."""
@@ -97,17 +96,8 @@ class Site:
         return asked
 
     def language(self, request: Request) -> Language:
-        """The language asked for now, else the one kept, else the browser's."""
-        return preferred(
-            request.query_params.get("lang"),
-            request.cookies.get(self.language_cookie),
-            accept=request.headers.get("accept-language", ""),
-        )
-
-    @property
-    def language_cookie(self) -> str:
-        """The cookie that keeps the language chosen; it says nothing else."""
-        return self.door.session_cookie.replace("session", "lang")
+        """The language of its page."""
+        return self.frame.language(request)
 
     def wording(self, request: Request, reader: Auditor | None = None) -> Wording:
         """The words of entries in the request's language."""
@@ -117,28 +107,17 @@ class Site:
         self, request: Request, template: str, *, status: int = 200, content: Mapping[str, object] | None = None
     ) -> Response:
         """A page."""
-        language, visit = self.language(request), self.door.visit(request.cookies)
-        page = self.templates.get_template(template).render(
-            {
-                "language": language,
-                "other": next(each for each in LANGUAGES if each != language),
-                "other_url": self._other_url(request, language),
-                "say": partial(say, language),
-                "path": request.url.path,
-                "readings": request.query_params.get("kind") == "audit.query",
-                "sheet": self.sheet,
-                "own_sheet": self._static_url(SHEET),
-                "icon": self.icon,
-                "issuer": self.issuer,
-                **self._person(request, visit),
-                **(content or {}),
-            }
+        visit = self.door.visit(request.cookies)
+        # The logout ends at ProConnect.
+        provider = self.provider.origin_for(visit)
+        told = {"readings": request.query_params.get("kind") == "audit.query", **self._person(request, visit)}
+        return self.frame.show(
+            request,
+            template,
+            status=status,
+            policy=policy((provider,) if provider else ()),
+            content={**told, **(content or {})},
         )
-        response = HTMLResponse(page, status, headers=self._headers(visit))
-        response.headers["Content-Language"] = language
-        if request.query_params.get("lang") in LANGUAGES:
-            self._keep_language(response, language)
-        return response
 
     def show_problem(
         self, request: Request, slug: str, facts: Mapping[str, Fact] | None = None, *, retry: str | None = None
@@ -177,47 +156,7 @@ class Site:
             "logout_token": self.door.form_token(visit, "logout") if visit else "",
         }
 
-    def _other_url(self, request: Request, language: Language) -> str | None:
-        """This page in the other language; the answer to a form or a login has no address to come back to."""
-        if request.method != "GET" or request.url.path == CALLBACK:
-            return None
-        return path_of(request, lang=next(each for each in LANGUAGES if each != language))
-
-    def _keep_language(self, response: Response, language: Language) -> None:
-        secure = self.issuer.startswith("https:")
-        response.set_cookie(self.language_cookie, language, path="/", secure=secure, httponly=True, samesite="lax")
-
-    def _static_url(self, name: str) -> str:
-        """A file's address changes with its content, so that browsers may keep it."""
-        return f"{SEARCH}/static/{name}?v={hashlib.sha256(self.static[name]).hexdigest()[:12]}"
-
-    def _headers(self, visit: Visit | None) -> dict[str, str]:
-        # A browser holds a form to form-action through the redirects that follow it: the logout ends at ProConnect.
-        provider = self.provider.origin_for(visit)
-        targets = f"'self' {provider}" if provider else "'self'"
-        policy = (
-            f"default-src 'none'; style-src 'self'; img-src 'self'; "
-            f"form-action {targets}; frame-ancestors 'none'; base-uri 'none'"
-        )
-        return {"Content-Security-Policy": policy, **NO_STORE}
-
 
 def _is_led_here(request: Request) -> bool:
     """Whether another site led the browser here (Fetch Metadata, ``Sec-Fetch-Site``), as a login does too."""
     return request.headers.get("sec-fetch-site", "none") in {"cross-site", "same-site"}
-
-
-def redirect(url: str) -> Response:
-    """To another page, by GET."""
-    return RedirectResponse(url, 303, headers=NO_STORE)
-
-
-def path_of(request: Request, **changes: str) -> str:
-    """The path and query of the request, parameters without a value left out, with others changed."""
-    given = {name: value for name, value in parse_qsl(request.url.query) if value.strip() and name not in changes}
-    asked = urlencode({**given, **changes})
-    return f"{request.url.path}?{asked}" if asked else request.url.path
-
-
-def _static(name: str) -> bytes:
-    return resources.files("audit.pages").joinpath("static", name).read_bytes()

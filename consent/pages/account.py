@@ -9,11 +9,12 @@ from fastapi.responses import Response
 from consent.model import Grant
 from consent.pages.cards import Wording
 from consent.pages.search import AccessSearch
-from consent.pages.site import Site, redirect
+from consent.pages.site import Site
 from consent.pages.texts import say
 from consent.ports import AccessPage
 from consent.session import Session
 from openapi.fields import Siret
+from openapi.pages.routing import redirect
 from openapi.problem import AccordError
 
 STANDING = ("active", "suspended")

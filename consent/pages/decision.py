@@ -13,9 +13,10 @@ from fastapi.responses import Response
 
 from consent.desk import PendingAuthorization
 from consent.pages.notice import Asked, Notice, notice
-from consent.pages.site import Site, redirect
+from consent.pages.site import Site
 from consent.records import KeptNotice
 from consent.session import Session
+from openapi.pages.routing import redirect
 from openapi.problem import AccordError, Language
 
 TICKET_LIFETIME = 1800

@@ -9,9 +9,10 @@ from fastapi.responses import Response
 
 from consent.identity import pseudonym, seal
 from consent.model import Citizen
-from consent.pages.site import CALLBACK, Site, redirect
+from consent.pages.site import CALLBACK, Site
 from consent.session import Login
 from openapi.fields import PivotIdentity
+from openapi.pages.routing import redirect
 from openapi.problem import AccordError
 
 _OWN_PATH = re.compile(r"/(?!/)[A-Za-z0-9/_-]*(\?[A-Za-z0-9._~%:&=+-]*)?\Z")

@@ -1,13 +1,11 @@
 """The pages' router. A page's troubles are pages too, in plain words and with the right status."""
 
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from collections.abc import Callable
+from functools import partial
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
-from starlette.concurrency import run_in_threadpool
 
 from consent.config import ConsentConfig
 from consent.desk import Desk
@@ -19,11 +17,14 @@ from consent.pages.authorisation import add_authorisation
 from consent.pages.decision import add_decision
 from consent.pages.export import add_export
 from consent.pages.login import add_login
-from consent.pages.site import CALLBACK, STATIC, LoginNeeded, Site
+from consent.pages.site import CALLBACK, FILES, LoginNeeded, Site
 from consent.pages.verification import add_verification
 from consent.ports import Accesses, Catalogue, Registry
 from consent.session import FormGuard, Seal, Sessions
+from openapi.pages.routing import page_route
 from openapi.problem import AccordError
+
+_REFUSALS = (LoginNeeded, AccordError, OAuthError, RequestValidationError)
 
 
 def router(
@@ -56,8 +57,9 @@ def router(
         guard=FormGuard(config.session_key),
         tickets=Seal(config.session_key, "ticket", clock=clock),
     )
-    pages = APIRouter(route_class=_page_route(site), include_in_schema=False)
+    pages = APIRouter(route_class=page_route(_REFUSALS, partial(_refused, site)), include_in_schema=False)
     _add_home(pages, site)
+    FILES.add_to(pages)
     add_login(pages, site)
     add_decision(pages, site)
     add_account(pages, site)
@@ -76,31 +78,6 @@ def _add_home(pages: APIRouter, site: Site) -> None:
     @pages.get("/")
     def home(request: Request) -> Response:
         return site.show(request, "home.html")
-
-    @pages.get("/static/{name}")
-    def static(name: Annotated[str, Path(max_length=50)]) -> Response:
-        if name not in site.static:
-            raise AccordError("not_found")
-        headers = {"Cache-Control": "public, max-age=86400"}
-        return Response(site.static[name], media_type=STATIC[name], headers=headers)
-
-
-def _page_route(site: Site) -> type[APIRoute]:
-    """Routes whose refusals are shown as pages of ``site``."""
-
-    class PageRoute(APIRoute):
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            handler = super().get_route_handler()
-
-            async def handle(request: Request) -> Response:
-                try:
-                    return await handler(request)
-                except (LoginNeeded, AccordError, OAuthError, RequestValidationError) as refusal:
-                    return await run_in_threadpool(_refused, site, request, refusal)
-
-            return handle
-
-    return PageRoute
 
 
 def _refused(site: Site, request: Request, refusal: Exception) -> Response:

@@ -1,35 +1,34 @@
 """What every page needs: the session, the language, and a way to be shown with the headers browsers obey."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from importlib import resources
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from fastapi.responses import Response
 
 from consent.config import ConsentConfig
 from consent.desk import Desk
 from consent.franceconnect import FranceConnect
 from consent.outbound import origin
 from consent.pages.cards import Wording
-from consent.pages.texts import LANGUAGES, known, preferred, say
+from consent.pages.texts import TEXTS, known, say
 from consent.ports import Accesses, Catalogue, Registry
 from consent.session import FormGuard, Login, Seal, Session, Sessions
+from openapi.pages.files import Files
+from openapi.pages.frame import Frame, policy
+from openapi.pages.routing import path_of, redirect
 from openapi.problem import AccordError, Fact, Language, problem
 
 CALLBACK = "/franceconnect/retour"
 SHEET = "accord.css"
 SCRIPT = "verify.js"
 ICON = "accord.svg"
-STATIC: Mapping[str, str] = {
-    SHEET: "text/css; charset=utf-8",
-    SCRIPT: "text/javascript; charset=utf-8",
-    ICON: "image/svg+xml",
-}
-"""The files served beside the pages, with their media types."""
+FILES = Files(
+    "consent.pages",
+    "/static",
+    {SHEET: "text/css; charset=utf-8", SCRIPT: "text/javascript; charset=utf-8", ICON: "image/svg+xml"},
+)
+"""The files served beside the pages; every page of the deployment has the stylesheet and the icon."""
 
 
 class LoginNeeded(Exception):
@@ -56,16 +55,18 @@ class Site:
     sessions: Sessions
     guard: FormGuard
     tickets: Seal
-    static: Mapping[str, bytes] = field(default_factory=lambda: {name: _static(name) for name in STATIC})
-    templates: Environment = field(
-        default_factory=lambda: Environment(
-            loader=PackageLoader("consent.pages"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
+    frame: Frame = field(init=False)
+
+    def __post_init__(self) -> None:
+        frame = Frame(
+            "consent.pages",
+            TEXTS,
+            language_cookie=self.sessions.session_cookie.replace("session", "lang"),
+            secure=self.config.issuer.startswith("https:"),
+            common={"icon": FILES.url(ICON), "sheets": (FILES.url(SHEET),)},
+            nowhere=(CALLBACK,),
         )
-    )
+        object.__setattr__(self, "frame", frame)
 
     def session(self, request: Request) -> Session | None:
         """Who is logged in, if anyone."""
@@ -86,17 +87,8 @@ class Site:
             raise AccordError("form_expired")
 
     def language(self, request: Request) -> Language:
-        """The language asked for now, else the one kept, else the browser's."""
-        return preferred(
-            request.query_params.get("lang"),
-            request.cookies.get(self.language_cookie),
-            accept=request.headers.get("accept-language", ""),
-        )
-
-    @property
-    def language_cookie(self) -> str:
-        """The cookie that keeps the language chosen; it says nothing else."""
-        return self.sessions.session_cookie.replace("session", "lang")
+        """The language of its page."""
+        return self.frame.language(request)
 
     def wording(self, request: Request) -> Wording:
         """The words for grants and accesses, now and in the request's language."""
@@ -123,26 +115,20 @@ class Site:
 
         ``script``: the one static file that it runs; without it the browser is told to run none.
         """
-        language, session = self.language(request), self.session(request)
-        page = self.templates.get_template(template).render(
-            {
-                "language": language,
-                "other": next(each for each in LANGUAGES if each != language),
-                "other_url": self._other_url(request, language),
-                "say": partial(say, language),
-                "session": session,
-                "logout_token": self.guard.token(session, "logout") if session else "",
-                "path": request.url.path,
-                "sheet": self._static_url(SHEET),
-                "script": self._static_url(script) if script else None,
-                **(content or {}),
-            }
+        session = self.session(request)
+        targets = (origin(url) for url in (self.config.franceconnect.issuer, *form_targets))
+        told = {
+            "session": session,
+            "logout_token": self.guard.token(session, "logout") if session else "",
+            "script": FILES.url(script) if script else None,
+        }
+        return self.frame.show(
+            request,
+            template,
+            status=status,
+            policy=policy(targets, scripted=script is not None),
+            content={**told, **(content or {})},
         )
-        response = HTMLResponse(page, status, headers=self._headers(form_targets, scripted=script is not None))
-        response.headers["Content-Language"] = language
-        if request.query_params.get("lang") in LANGUAGES:
-            self._keep_language(response, language)
-        return response
 
     def show_problem(
         self, request: Request, slug: str, facts: Mapping[str, Fact] | None = None, *, retry: str | None = None
@@ -163,55 +149,3 @@ class Site:
         language = self.language(request)
         content = {"title": say(language, f"problem.{key}"), "detail": say(language, f"problem.{key}_detail")}
         return self.show(request, "problem.html", status=status, content={**content, "retry": None})
-
-    def _other_url(self, request: Request, language: Language) -> str | None:
-        """This page in the other language; the answer to a form or a login has no address to come back to."""
-        if request.method != "GET" or request.url.path == CALLBACK:
-            return None
-        other = next(each for each in LANGUAGES if each != language)
-        return path_of(request, lang=other)
-
-    def _keep_language(self, response: Response, language: Language) -> None:
-        response.set_cookie(
-            self.language_cookie,
-            language,
-            path="/",
-            secure=self.config.issuer.startswith("https:"),
-            httponly=True,
-            samesite="lax",
-        )
-
-    def _static_url(self, name: str) -> str:
-        return static_url(name, self.static[name])
-
-    def _headers(self, form_targets: tuple[str, ...], *, scripted: bool) -> dict[str, str]:
-        # A browser holds a form to form-action through the redirects that follow it: the logout ends at
-        # FranceConnect, an answer at the application.
-        targets = dict.fromkeys(origin(url) for url in (self.config.franceconnect.issuer, *form_targets))
-        scripts = "script-src 'self'; " if scripted else ""
-        policy = (
-            f"default-src 'none'; {scripts}style-src 'self'; img-src 'self'; "
-            f"form-action 'self' {' '.join(targets)}; frame-ancestors 'none'; base-uri 'none'"
-        )
-        return {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
-
-
-def redirect(url: str) -> Response:
-    """To another page, by GET."""
-    return RedirectResponse(url, 303, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
-
-
-def path_of(request: Request, **changes: str) -> str:
-    """The path and query of the request, with query parameters changed."""
-    url = request.url.include_query_params(**changes)
-    return f"{url.path}?{url.query}" if url.query else url.path
-
-
-def static_url(name: str, content: bytes | None = None) -> str:
-    """A file's address, which changes with its content, so that browsers may keep it."""
-    content = _static(name) if content is None else content
-    return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
-
-
-def _static(name: str) -> bytes:
-    return resources.files("consent.pages").joinpath("static", name).read_bytes()

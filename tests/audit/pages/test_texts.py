@@ -6,13 +6,12 @@ from string import Formatter
 from typing import get_args
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from audit.filters import GROUNDS, names
-from audit.pages.texts import LANGUAGES, named, preferred, say, texts
+from audit.pages.texts import named, say, texts
 from audit.patterns import PatternKind
 from audit.verifier import KINDS
+from openapi.pages.language import LANGUAGES
 
 SENTENCES = [
     pytest.param(sentence, id=f"{section}.{name}")
@@ -38,7 +37,8 @@ def test_a_sentence_has_both_languages_with_the_same_facts(sentence: dict[str, s
 def test_every_sentence_is_said_somewhere() -> None:
     pages = resources.files("audit.pages")
     sources = [each.read_text() for each in pages.iterdir() if each.name.endswith(".py")]
-    sources += [each.read_text() for each in pages.joinpath("templates").iterdir()]
+    layout = resources.files("openapi.pages").joinpath("templates")
+    sources += [each.read_text() for folder in (pages.joinpath("templates"), layout) for each in folder.iterdir()]
     code = "\n".join(sources)
     unused = [
         f"{section}.{name}"
@@ -74,23 +74,3 @@ def test_french_punctuation_never_opens_a_line() -> None:
     assert "\N{NO-BREAK SPACE}:" in say("fr", "search.saved")
     assert "n°\N{NO-BREAK SPACE}{" in texts()["entry"]["title"]["fr"]
     assert "«\N{NO-BREAK SPACE}accord" in say("fr", "site.footer_verify")
-
-
-@pytest.mark.parametrize(
-    ("choices", "accept", "expected"),
-    [
-        ((None, None), "", "fr"),
-        ((None, None), "en-GB,en;q=0.9", "en"),
-        ((None, None), "de,en;q=0.5,fr;q=0.4", "en"),
-        ((None, None), "en;q=x", "fr"),
-        (("fr", "en"), "en", "fr"),
-        (("de", "en"), "fr", "en"),
-    ],
-)
-def test_what_was_asked_for_comes_before_what_the_browser_prefers(choices, accept, expected):
-    assert preferred(*choices, accept=accept) == expected
-
-
-@given(st.text(max_size=300))
-def test_any_accept_language_is_one_of_ours(header: str) -> None:
-    assert preferred(accept=header) in LANGUAGES

@@ -5,10 +5,9 @@ from importlib import resources
 from string import Formatter
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from consent.pages.texts import LANGUAGES, preferred, say, texts
+from consent.pages.texts import say, texts
+from openapi.pages.language import LANGUAGES
 
 SENTENCES = [
     pytest.param(sentence, id=f"{section}.{name}")
@@ -31,7 +30,8 @@ def test_a_sentence_has_both_languages_with_the_same_facts(sentence):
 def test_every_sentence_is_said_somewhere():
     pages = resources.files("consent.pages")
     sources = [each.read_text() for each in pages.iterdir() if each.name.endswith(".py")]
-    sources += [each.read_text() for each in pages.joinpath("templates").iterdir()]
+    layout = resources.files("openapi.pages").joinpath("templates")
+    sources += [each.read_text() for folder in (pages.joinpath("templates"), layout) for each in folder.iterdir()]
     code = "\n".join(sources)
     computed = {"span", "basis", "legal_basis", "problem", "grant_event", "verdict"}
     unused = [
@@ -56,26 +56,3 @@ def test_the_script_says_every_sentence_that_it_is_given():
 def test_french_punctuation_never_opens_a_line():
     assert "\N{NO-BREAK SPACE}?" in say("fr", "home.lede")
     assert "«\N{NO-BREAK SPACE}Mes" in say("fr", "notice.rights_effect")
-
-
-@pytest.mark.parametrize(
-    ("choices", "accept", "expected"),
-    [
-        ((None, None), "", "fr"),
-        ((None, None), "en-GB,en;q=0.9", "en"),
-        ((None, None), "fr-FR,fr;q=0.9,en;q=0.8", "fr"),
-        ((None, None), "de,en;q=0.5,fr;q=0.4", "en"),
-        ((None, None), "de", "fr"),
-        ((None, None), "en;q=0", "fr"),
-        ((None, None), "en;q=x", "fr"),
-        (("fr", "en"), "en", "fr"),
-        (("de", "en"), "fr", "en"),
-    ],
-)
-def test_what_was_asked_for_comes_before_what_the_browser_prefers(choices, accept, expected):
-    assert preferred(*choices, accept=accept) == expected
-
-
-@given(st.text(max_size=300))
-def test_any_accept_language_is_one_of_ours(header):
-    assert preferred(accept=header) in LANGUAGES
