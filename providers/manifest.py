@@ -10,30 +10,74 @@ from dataclasses import dataclass, field
 from datetime import time
 from functools import lru_cache
 from importlib import resources
-from typing import Any, Literal, TypeAlias, cast, get_args
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Literal, TypeAlias, cast, get_args
 
 from providers.retention import Retention, RetentionInvalid
+from providers.toml_table import Table
 
-FieldType: TypeAlias = Literal["string", "integer", "number", "boolean"]
+FieldType: TypeAlias = Literal["string", "date", "integer", "number", "boolean"]
+"""``date`` is ``YYYY-MM-DD``, with ``00`` for a month or day that the holder does not know."""
 About: TypeAlias = Literal["citizen", "child", "company"]
 Subject: TypeAlias = Literal["citizen", "company"]
 Labels: TypeAlias = Mapping[str, str]
+IdentityPart: TypeAlias = Literal[
+    "family_name", "preferred_username", "given_names", "birthdate", "gender", "birthcountry", "birthplace"
+]
+"""A member of :class:`openapi.fields.PivotIdentity`."""
 
-LANGUAGES = frozenset({"fr", "en"})
+IDENTITY_PARTS: tuple[IdentityPart, ...] = get_args(IdentityPart)
+CONFIRMING: tuple[IdentityPart, ...] = ("family_name", "given_names", "birthdate")
+"""Parts of an identity that an answer can be held against."""
 _KEYS = frozenset(
     {"dataset", "title", "holder", "provider", "subject", "legal_basis", "retention", "path", "scopes", "fields"}
 )
-_OPTIONAL = frozenset({"parameters", "limits", "maintenance", "cache_seconds", "links", "meta"})
-_FIELD_KEYS = frozenset({"type", "many", "nullable", "about", "fr", "en"})
-_PARAMETER_KEYS = frozenset({"pattern", "required", "fr", "en"})
+_OPTIONAL = frozenset(
+    {
+        "adapter",
+        "identity",
+        "given_names",
+        "confirms",
+        "items",
+        "parameters",
+        "limits",
+        "maintenance",
+        "cache_seconds",
+        "links",
+        "meta",
+    }
+)
+_LANGUAGE_KEYS = frozenset({"fr", "en"})
+_FIELD_OPTIONAL = frozenset({"nullable", "about", "many", "example"})
+_PARAMETER_OPTIONAL = frozenset({"required", "personal"})
 _LIMIT_KEYS = frozenset({"requests", "seconds", "group", "max_in_flight"})
-_WINDOW_KEYS = frozenset({"days", "from", "until"})
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _CACHE_LIMIT = 3_600
+_DAY_SECONDS = 86_400
+_MOST_IN_FLIGHT = 1_000
+_MOST_REQUESTS = 100_000
+_DATASET = re.compile(r"[a-z][a-z0-9_]{1,63}")
+_FIELD_PATH = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
+_PATH = re.compile(r"(/[A-Za-z0-9_.{}-]+)+")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_COMPANY_NUMBERS = frozenset({"siren", "siret"})
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "date": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+}
 
 
 class ManifestError(Exception):
-    """A manifest is wrong; the message names its file and key."""
+    """A manifest is wrong: one line for each fault, naming its file and key."""
+
+    def __init__(self, *errors: str) -> None:
+        super().__init__("\n".join(errors))
+        self.errors = errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +92,31 @@ class Field:
     """Whom it says something about: the citizen who agrees, or a child of hers."""
     many: bool = False
     """Whether it is a list of such values."""
+    example: object = None
+    """A value as the holder gives it, about nobody: what the sandbox answers."""
+
+    def fits(self, value: object) -> bool:
+        """Whether ``value`` is one of the announced type, a list left aside."""
+        # The exact type: bool is an int to Python and not to JSON.
+        if type(value) not in _PYTHON_TYPES[self.type]:
+            return False
+        return self.type != "date" or _DATE.fullmatch(str(value)) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """What the holder has to be told besides who it is about; ``name`` is the holder's own.
 
-    It fills the placeholder of its name in the path, or is a query parameter. ``pattern`` is matched whole.
+    It fills the placeholder of its name in the path, or is a query parameter. ``pattern`` is matched whole. A name that
+    ends with ``[]`` is a list, which callers write with commas.
     """
 
     name: str
     pattern: re.Pattern[str]
     required: bool
     label: Labels
+    personal: bool = True
+    """Whether it says something of a person: then it is taken from a request's body alone, never from a URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +157,16 @@ class Manifest:
     """Below the holder's base URL; ``{siren}``, ``{siret}`` and the names of parameters in it are filled."""
     scopes: tuple[str, ...]
     fields: Mapping[str, Field]
+    adapter: str = ""
+    """Who speaks to the holder; the holder's own when there is one of its name."""
+    identity: tuple[IdentityPart, ...] = IDENTITY_PARTS
+    """What the holder is told of who the citizen is, and no more."""
+    given_names: int = 3
+    """How many of her given names, at most."""
+    confirms: Mapping[IdentityPart, str] = field(default_factory=dict)
+    """Fields of the answer that must agree with the citizen's identity: for a question that names her otherwise."""
+    items: str | None = None
+    """Where the holder's ``data`` is a list of ``{data, links, meta}``: the name under which its fields stand here."""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     limits: Limits = Limits()
     maintenance: tuple[Window, ...] = ()
@@ -111,135 +177,216 @@ class Manifest:
     """Those of the holder's ``links`` and ``meta`` that go with an answer."""
 
 
-@lru_cache(maxsize=1)
-def manifests() -> Mapping[str, Manifest]:
-    """Every manifest of the catalogue by dataset. Raises :class:`ManifestError`."""
-    folder = resources.files("providers").joinpath("manifests")
-    read = [parse_manifest(one.read_text("utf-8"), name=one.name) for one in folder.iterdir() if _is_toml(one.name)]
+@lru_cache(maxsize=4)
+def manifests(folder: Path | None = None) -> Mapping[str, Manifest]:
+    """Every manifest of the catalogue by dataset, with those of an operator's own ``folder``.
+
+    Raises :class:`ManifestError`, naming every fault of every file.
+    """
+    files = [*_files(resources.files("providers").joinpath("manifests")), *(_files(folder) if folder else [])]
+    read, faults = read_manifests([(one.name, one.read_text("utf-8")) for one in files])
+    if faults:
+        raise ManifestError(*faults)
     return {manifest.dataset: manifest for manifest in sorted(read, key=lambda one: one.dataset)}
 
 
-def parse_manifest(content: str, *, name: str) -> Manifest:
-    """A manifest from its TOML. Raises :class:`ManifestError` naming ``name`` and the key."""
+def _files(folder: Traversable) -> list[Traversable]:
     try:
-        table = tomllib.loads(content)
+        return sorted((one for one in folder.iterdir() if one.name.endswith(".toml")), key=lambda one: one.name)
+    except OSError:
+        raise ManifestError(f"{folder}: a folder of manifests that can be read") from None
+
+
+def read_manifests(texts: Iterable[tuple[str, str]]) -> tuple[list[Manifest], list[str]]:
+    """Those that are right, and each fault of the rest and between them. ``texts``: name of the file, its content."""
+    read: list[tuple[str, Manifest]] = []
+    faults: list[str] = []
+    for name, content in texts:
+        try:
+            read.append((name, parse_manifest(content, name=name)))
+        except ManifestError as error:
+            faults += error.errors
+    return [manifest for _, manifest in read], faults + _between(read)
+
+
+def _between(read: Iterable[tuple[str, Manifest]]) -> list[str]:
+    """Faults that only show beside other manifests: a dataset said twice, one group with two limits."""
+    faults, seen, groups = [], dict[str, str](), dict[tuple[str, str], tuple[str, int | None, int]]()
+    for name, one in read:
+        if (first := seen.setdefault(one.dataset, name)) != name:
+            faults.append(f"{name}: dataset: {one.dataset!r} is that of {first}")
+        if one.limits.group is not None:
+            said = (one.limits.requests, one.limits.seconds)
+            other, *known = groups.setdefault((one.holder, one.limits.group), (name, *said))
+            if tuple(known) != said:
+                faults.append(f"{name}: limits: group {one.limits.group!r} has other limits in {other}")
+    return faults
+
+
+def parse_manifest(content: str, *, name: str) -> Manifest:
+    """A manifest from its TOML. Raises :class:`ManifestError` naming ``name`` and the key of each fault."""
+    try:
+        read = tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
         raise ManifestError(f"{name}: {error}") from None
-    _check_keys(table, _KEYS | _OPTIONAL, name, optional=_OPTIONAL)
-    _one_of(table["subject"], ("citizen", "company"), f"{name}: subject")
-    fields = {path: _field(path, row, f"{name}: fields.{path!r}") for path, row in table["fields"].items()}
-    if not fields:
-        raise ManifestError(f"{name}: fields: at least one")
+    faults: list[str] = []
+    table = Table(read, name, faults, required=_KEYS, optional=_OPTIONAL)
+    manifest = _manifest(table)
+    if not faults:
+        _check_whole(table, manifest)
+    if faults:
+        raise ManifestError(*faults)
+    return manifest
+
+
+def _manifest(table: Table) -> Manifest:
+    holder = table.text("holder")
     return Manifest(
-        dataset=_text(table["dataset"], f"{name}: dataset"),
-        title=_labels(table["title"], f"{name}: title"),
-        holder=_text(table["holder"], f"{name}: holder"),
-        provider=_labels(table["provider"], f"{name}: provider"),
-        subject=cast("Subject", table["subject"]),
-        legal_basis=_text(table["legal_basis"], f"{name}: legal_basis"),
-        retention=_retention(table["retention"], f"{name}: retention"),
-        path=_text(table["path"], f"{name}: path"),
-        scopes=tuple(_text(scope, f"{name}: scopes") for scope in table["scopes"]),
-        fields=fields,
-        parameters={
-            key: _parameter(key, row, f"{name}: parameters.{key}") for key, row in table.get("parameters", {}).items()
-        },
-        limits=_limits(table.get("limits", {}), f"{name}: limits"),
-        maintenance=tuple(
-            _window(row, f"{name}: maintenance[{number}]") for number, row in enumerate(table.get("maintenance", ()), 1)
-        ),
-        cache_seconds=_number(table.get("cache_seconds", 0), f"{name}: cache_seconds", most=_CACHE_LIMIT, least=0),
-        links=frozenset(_text(key, f"{name}: links") for key in table.get("links", ())),
-        meta=frozenset(_text(key, f"{name}: meta") for key in table.get("meta", ())),
+        dataset=table.text("dataset"),
+        title=table.labels("title"),
+        holder=holder,
+        provider=table.labels("provider"),
+        subject=cast("Subject", table.one_of("subject", get_args(Subject))),
+        legal_basis=table.text("legal_basis"),
+        retention=_retention(table),
+        path=table.text("path"),
+        scopes=table.texts("scopes"),
+        fields={name: _field(name, row, where, table.faults) for name, where, row in table.named("fields")},
+        adapter=table.text("adapter") if table.has("adapter") else holder,
+        identity=_identity(table),
+        given_names=table.number("given_names", most=10, least=1, absent=3),
+        confirms=_confirms(table),
+        items=table.text("items") if table.has("items") else None,
+        parameters={name: _parameter(name, row, where, table.faults) for name, where, row in table.named("parameters")},
+        limits=_limits(table),
+        maintenance=tuple(_window(row, where, table.faults) for where, row in table.tables("maintenance")),
+        cache_seconds=table.number("cache_seconds", most=_CACHE_LIMIT, least=0, absent=0),
+        links=frozenset(table.texts("links")),
+        meta=frozenset(table.texts("meta")),
     )
 
 
-def _parameter(key: str, row: Any, where: str) -> Parameter:
-    _check_table(row, _PARAMETER_KEYS, where, optional=frozenset({"required"}))
+def _check_whole(table: Table, manifest: Manifest) -> None:
+    """What single keys do not show."""
+    if not _DATASET.fullmatch(manifest.dataset):
+        table.fault("dataset", "2 to 64 small letters, digits and _")
+    if not _PATH.fullmatch(manifest.path):
+        table.fault("path", "a path below the holder's URL, such as /v3/dss/quotient_familial/identite")
+    for name in sorted(set(_PLACEHOLDER.findall(manifest.path)) - _COMPANY_NUMBERS - manifest.parameters.keys()):
+        table.fault("path", f"{{{name}}} is not among the parameters")
+    _check_fields(table, manifest)
+    for part, path in manifest.confirms.items():
+        if path not in manifest.fields:
+            table.fault(f"confirms.{part}", f"{path!r} is not a field")
+
+
+def _check_fields(table: Table, manifest: Manifest) -> None:
+    if not manifest.fields:
+        table.fault("fields", "at least one")
+    for name in manifest.fields:
+        if not _FIELD_PATH.fullmatch(name):
+            table.fault(f"fields.{name!r}", "names joined by dots")
+        elif manifest.items and not name.startswith(f"{manifest.items}."):
+            table.fault(f"fields.{name!r}", f"a name that begins with {manifest.items}.")
+
+
+def _identity(table: Table) -> tuple[IdentityPart, ...]:
+    if not table.has("identity"):
+        return IDENTITY_PARTS
+    given = table.texts("identity")
+    for part in given:
+        if part not in IDENTITY_PARTS:
+            table.fault("identity", f"each one of {', '.join(IDENTITY_PARTS)}")
+    return tuple(part for part in IDENTITY_PARTS if part in given)
+
+
+def _confirms(table: Table) -> Mapping[IdentityPart, str]:
+    row = table.raw("confirms", {})
+    inner = Table(row, table.at("confirms"), table.faults, required=frozenset(), optional=frozenset(CONFIRMING))
+    return {part: inner.text(part) for part in CONFIRMING if inner.has(part)}
+
+
+def _parameter(name: str, row: object, where: str, faults: list[str]) -> Parameter:
+    table = Table(row, where, faults, required=_LANGUAGE_KEYS | {"pattern"}, optional=_PARAMETER_OPTIONAL)
+    pattern = re.compile("")
     try:
-        pattern = re.compile(_text(row["pattern"], f"{where}.pattern"))
+        pattern = re.compile(table.text("pattern"))
     except re.error as error:
-        raise ManifestError(f"{where}.pattern: {error}") from None
-    labels = _labels({language: row[language] for language in sorted(LANGUAGES)}, where)
-    return Parameter(key, pattern, bool(row.get("required", True)), labels)
+        table.fault("pattern", f"a regular expression ({error})")
+    return Parameter(
+        name,
+        pattern,
+        table.flag("required", absent=True),
+        table.own_labels(),
+        personal=table.flag("personal", absent=True),
+    )
 
 
-def _limits(row: Any, where: str) -> Limits:
-    _check_table(row, _LIMIT_KEYS, where, optional=_LIMIT_KEYS)
-    given = dict(row)
-    for key in ("requests", "seconds", "max_in_flight"):
-        if key in given:
-            _number(given[key], f"{where}.{key}", most=100_000)
-    if "group" in given:
-        _text(given["group"], f"{where}.group")
-    return Limits(**given)
+def _limits(table: Table) -> Limits:
+    row = table.raw("limits", {})
+    inner = Table(row, table.at("limits"), table.faults, required=frozenset(), optional=_LIMIT_KEYS)
+    requests = inner.number("requests", most=_MOST_REQUESTS, least=1, absent=1) if inner.has("requests") else None
+    if requests is None and (inner.has("group") or inner.has("seconds")):
+        inner.fault("requests", "how many, where there is a group or a time")
+    return Limits(
+        requests=requests,
+        seconds=inner.number("seconds", most=_DAY_SECONDS, least=1, absent=60),
+        group=inner.text("group") if inner.has("group") else None,
+        max_in_flight=inner.number("max_in_flight", most=_MOST_IN_FLIGHT, least=1, absent=32),
+    )
 
 
-def _window(row: Any, where: str) -> Window:
-    _check_table(row, _WINDOW_KEYS, where, optional=frozenset({"days"}))
-    days = row.get("days", list(_DAYS))
+def _window(row: object, where: str, faults: list[str]) -> Window:
+    table = Table(row, where, faults, required=frozenset({"from", "until"}), optional=frozenset({"days"}))
+    days = table.texts("days") if table.has("days") else _DAYS
     for day in days:
-        _one_of(day, _DAYS, f"{where}.days")
+        if day not in _DAYS:
+            table.fault("days", f"each one of {', '.join(_DAYS)}")
+    return Window(
+        frozenset(_DAYS.index(day) for day in days if day in _DAYS),
+        _local_time(table, "from"),
+        _local_time(table, "until"),
+    )
+
+
+def _local_time(table: Table, key: str) -> time:
+    value = table.raw(key)
     # TOML's own local time (07:30:00) is a time already.
-    for key in ("from", "until"):
-        if not isinstance(row[key], time):
-            raise ManifestError(f"{where}.{key}: a local time, such as 07:30:00")
-    return Window(frozenset(_DAYS.index(day) for day in days), row["from"], row["until"])
+    if isinstance(value, time):
+        return value
+    if table.has(key):
+        table.fault(key, "a local time, such as 07:30:00")
+    return time()
 
 
-def _check_table(row: Any, known: frozenset[str], where: str, *, optional: frozenset[str]) -> None:
-    if not isinstance(row, dict):
-        raise ManifestError(f"{where}: a table")
-    _check_keys(row, known, where, optional=optional)
+def _field(path: str, row: object, where: str, faults: list[str]) -> Field:
+    table = Table(row, where, faults, required=_LANGUAGE_KEYS | {"type"}, optional=_FIELD_OPTIONAL)
+    kind = table.one_of("type", get_args(FieldType))
+    field = Field(
+        path,
+        cast("FieldType", kind),
+        table.flag("nullable", absent=False),
+        table.own_labels(),
+        cast("About", table.one_of("about", get_args(About), absent="citizen")),
+        table.flag("many", absent=False),
+        table.raw("example"),
+    )
+    if kind in _PYTHON_TYPES and not _example_fits(field):
+        table.fault("example", f"a value of type {kind}")
+    return field
 
 
-def _number(value: object, where: str, *, most: int, least: int = 1) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise ManifestError(f"{where}: a whole number from {least} to {most}")
-    return value
+def _example_fits(field: Field) -> bool:
+    if field.example is None:
+        return True
+    if field.many:
+        return isinstance(field.example, list) and all(field.fits(one) for one in field.example)
+    return field.fits(field.example)
 
 
-def _field(path: str, row: Any, where: str) -> Field:
-    _check_table(row, _FIELD_KEYS, where, optional=frozenset({"nullable", "about", "many"}))
-    _one_of(row["type"], get_args(FieldType), f"{where}.type")
-    labels = _labels({language: row[language] for language in sorted(LANGUAGES)}, where)
-    about = row.get("about", "citizen")
-    _one_of(about, ("citizen", "child", "company"), f"{where}.about")
-    return Field(path, row["type"], bool(row.get("nullable", False)), labels, about, bool(row.get("many", False)))
-
-
-def _check_keys(
-    table: Mapping[str, object], known: frozenset[str], where: str, *, optional: frozenset[str] = frozenset()
-) -> None:
-    for name in sorted(known - optional - table.keys()):
-        raise ManifestError(f"{where}: {name} is missing")
-    for name in sorted(table.keys() - known):
-        raise ManifestError(f"{where}: {name} is not a key of a manifest")
-
-
-def _labels(value: object, where: str) -> Labels:
-    if not isinstance(value, dict) or value.keys() != LANGUAGES:
-        raise ManifestError(f"{where}: words in fr and in en")
-    return {language: _text(words, f"{where}.{language}") for language, words in value.items()}
-
-
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ManifestError(f"{where}: a text")
-    return value
-
-
-def _retention(value: object, where: str) -> Retention:
+def _retention(table: Table) -> Retention:
     try:
-        return Retention.parse(value)
+        return Retention.parse(table.raw("retention", "P1Y"))
     except RetentionInvalid as error:
-        raise ManifestError(f"{where}: {error}") from None
-
-
-def _one_of(value: object, allowed: Iterable[str], where: str) -> None:
-    if value not in tuple(allowed):
-        raise ManifestError(f"{where}: one of {', '.join(allowed)}")
-
-
-def _is_toml(name: str) -> bool:
-    return name.endswith(".toml")
+        table.fault("retention", str(error))
+        return Retention.parse("P1Y")

@@ -12,13 +12,6 @@ Shape: TypeAlias = "Mapping[str, Shape | Field]"
 MAX_ITEMS = 100
 """No list of a record is longer; a household is not."""
 
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-}
-
 
 class RecordInvalid(ValueError):
     """The record has not the announced form; the message names the path, never the value."""
@@ -57,6 +50,8 @@ def _object(shape: "Shape", data: Mapping[str, object]) -> dict[str, object]:
 
 
 def _nested(shape: "Shape", value: object, key: str) -> object:
+    if value is None and _is_nullable(shape):
+        return None
     if isinstance(value, dict):
         return _object(shape, value)
     if isinstance(value, list) and len(value) <= MAX_ITEMS and all(isinstance(item, dict) for item in value):
@@ -64,17 +59,17 @@ def _nested(shape: "Shape", value: object, key: str) -> object:
     raise RecordInvalid(f"{key}: an object or a list of objects was announced")
 
 
+def _is_nullable(shape: "Shape") -> bool:
+    """An object may be null where each of its fields may."""
+    return all(inner.nullable if isinstance(inner, Field) else _is_nullable(inner) for inner in shape.values())
+
+
 def _scalar(field: Field, value: object) -> object:
     if value is None and field.nullable:
         return value
     if field.many:
-        if isinstance(value, list) and len(value) <= MAX_ITEMS and all(_fits(field, item) for item in value):
+        if isinstance(value, list) and len(value) <= MAX_ITEMS and all(field.fits(item) for item in value):
             return value
-    elif _fits(field, value):
+    elif field.fits(value):
         return value
     raise RecordInvalid(f"{field.path}: {field.type} was announced")
-
-
-def _fits(field: Field, value: object) -> bool:
-    # The exact type: bool is an int to Python and not to JSON.
-    return type(value) in _TYPES[field.type]

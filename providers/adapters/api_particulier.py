@@ -1,24 +1,49 @@
-"""API Particulier v3, ``/identite`` paths: a pivot identity in, the manifest's record out. Pure.
+"""API Particulier: who the citizen is, as far as the manifest says it, in; the manifest's record out. Pure.
 
+It fits every holder of this form: ``GET`` with the identity or the manifest's parameters, ``{data, links, meta}`` back.
 Parameters and error codes: the State's OpenAPI file of API Particulier and its table of errors.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
 
 import orjson
 
 from openapi.fields import FRANCE, PivotIdentity
 from providers.adapters.apistration import BY_STATUS, Errors
-from providers.errors import AnswerInvalid, HolderTimeout, NotComputable, NotIdentified, UnknownCitizen
-from providers.manifest import Manifest
+from providers.confirmation import confirms
+from providers.errors import (
+    AnswerInvalid,
+    HolderBusy,
+    HolderFailed,
+    HolderRefused,
+    HolderTimeout,
+    HolderUnreachable,
+    NotComputable,
+    NotIdentified,
+    UnknownCitizen,
+)
+from providers.manifest import IdentityPart, Manifest
 from providers.port import Answer, HolderRequest, IdentityMissing, Query, Send
 from providers.record import RecordInvalid, RecordReader
 
-GIVEN_NAMES = 3
-"""The API takes the first three."""
+PARAMETERS: Mapping[IdentityPart, tuple[str, ...]] = {
+    "family_name": ("nomNaissance",),
+    "preferred_username": ("nomUsage",),
+    "given_names": ("prenoms[]",),
+    "birthdate": ("anneeDateNaissance", "moisDateNaissance", "jourDateNaissance"),
+    "gender": ("sexeEtatCivil",),
+    "birthcountry": ("codeCogInseePaysNaissance",),
+    "birthplace": ("codeCogInseeCommuneNaissance",),
+}
+"""How this API calls the parts of an identity."""
+OWN_PARAMETERS = frozenset({"recipient"})
+"""What it is always told besides."""
 
 _SEXES = {"female": "F", "male": "M"}
+_LONGEST_EXTRA = 2_048
 
 
 class ApiParticulier:
@@ -27,48 +52,117 @@ class ApiParticulier:
     def __init__(self, manifest: Manifest, *, clock: Callable[[], float] = time.time) -> None:
         self._manifest = manifest
         self._reader = RecordReader(manifest)
+        self._confirming = tuple(manifest.confirms.values())
         self._clock = clock
 
     async def fetch(self, query: Query, send: Send) -> Answer:
         """Ask for one citizen. Raises :class:`providers.errors.ProviderError`."""
-        reply = await send(HolderRequest(self._manifest.path, tuple(parameters(query))))
+        reply = await send(request_of(self._manifest, query))
         if reply.status != 200:  # noqa: PLR2004  # HTTP's OK
             raise _ERRORS.of(self._manifest.holder, reply, now=self._clock())
         try:
-            record = self._reader.read(orjson.loads(reply.body)["data"], query.fields)
-        except (ValueError, TypeError, KeyError, RecordInvalid):
+            body = orjson.loads(reply.body)
+            self._confirm(body["data"], query.identity)
+            record = self._reader.read(body["data"], query.fields)
+            links, meta = (_named(body.get(key), kept) for key, kept in self._extras())
+        except (ValueError, TypeError, KeyError, AttributeError, RecordInvalid):
             raise AnswerInvalid(self._manifest.holder) from None
-        return Answer(record, int(self._clock()))
+        return Answer(record, int(self._clock()), links, meta)
+
+    def _confirm(self, data: object, identity: PivotIdentity | None) -> None:
+        """An answer to a question that named her otherwise is about the citizen who agreed, or is not read."""
+        if not self._confirming:
+            return
+        if identity is None or not confirms(self._manifest, self._reader.read(data, self._confirming), identity):
+            raise NotIdentified(self._manifest.holder)
+
+    def _extras(self) -> tuple[tuple[str, frozenset[str]], ...]:
+        return (("links", self._manifest.links), ("meta", self._manifest.meta))
 
 
-def parameters(query: Query) -> Iterator[tuple[str, str]]:
-    """The query parameters of an identity; what is unknown (``00``, no given name) is left out."""
-    identity = query.identity
-    if identity is None:
+def request_of(manifest: Manifest, query: Query) -> HolderRequest:
+    """The request that a question becomes."""
+    if query.identity is None and (manifest.identity or manifest.confirms):
         raise IdentityMissing(query.dataset)
-    yield "recipient", query.recipient
-    yield "nomNaissance", identity.family_name
-    if identity.preferred_username:
-        yield "nomUsage", identity.preferred_username
-    for given_name in identity.given_names[:GIVEN_NAMES]:
-        yield "prenoms[]", given_name
-    yield from _birthdate(identity)
-    yield "sexeEtatCivil", _SEXES[identity.gender]
-    yield "codeCogInseePaysNaissance", identity.birthcountry
-    if identity.birthplace and identity.birthcountry == FRANCE:
-        yield "codeCogInseeCommuneNaissance", identity.birthplace
+    path = manifest.path
+    pairs = [("recipient", str(query.recipient))]
+    if query.identity is not None:
+        pairs += identity_parameters(manifest, query.identity)
+    for name, value in query.parameters.items():
+        if (place := f"{{{name}}}") in path:
+            path = path.replace(place, quote(value, safe=""))
+        elif name.endswith("[]"):
+            pairs += [(name, one) for one in value.split(",")]
+        else:
+            pairs.append((name, value))
+    return HolderRequest(path, tuple(pairs))
 
 
-def _birthdate(identity: PivotIdentity) -> Iterator[tuple[str, str]]:
+def identity_parameters(manifest: Manifest, identity: PivotIdentity) -> Iterator[tuple[str, str]]:
+    """What the manifest says of her; what is unknown (``00``, no given name) is left out."""
+    for part in manifest.identity:
+        names = PARAMETERS[part]
+        if part == "given_names":
+            yield from ((names[0], one) for one in identity.given_names[: manifest.given_names])
+        elif part == "birthdate":
+            yield from _birthdate(identity, names)
+        elif (value := _single(part, identity)) is not None:
+            yield names[0], value
+
+
+def _single(part: IdentityPart, identity: PivotIdentity) -> str | None:
+    if part == "gender":
+        return _SEXES[identity.gender]
+    if part == "birthplace" and identity.birthcountry != FRANCE:
+        return None
+    return getattr(identity, part) or None
+
+
+def _birthdate(identity: PivotIdentity, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     if identity.birthdate is None:
         return
-    names = ("anneeDateNaissance", "moisDateNaissance", "jourDateNaissance")
     for name, part in zip(names, identity.birthdate.split("-"), strict=True):
         if (number := int(part)) != 0:
             yield name, str(number)
 
 
+def _named(table: Any, kept: frozenset[str]) -> Mapping[str, object]:
+    """The texts, numbers and booleans of ``links`` or ``meta`` that the manifest names, and nothing else."""
+    if not kept:
+        return {}
+    return {name: table[name] for name in sorted(kept) if name in table and _is_plain(table[name])}
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, int | float | bool) or (isinstance(value, str) and len(value) <= _LONGEST_EXTRA)
+
+
 _ERRORS = Errors(
     by_status={**BY_STATUS, 404: UnknownCitizen},
-    by_code={"00355": NotIdentified, "23502": NotComputable, "37002": HolderTimeout},
+    by_code={
+        "00355": NotIdentified,
+        "00391": NotIdentified,
+        "23502": NotComputable,
+        "31501": HolderUnreachable,
+        "31502": HolderUnreachable,
+        "31503": HolderBusy,
+        "39400": NotComputable,
+    },
+    by_subcode={
+        "000": HolderFailed,
+        "001": HolderUnreachable,
+        "002": HolderTimeout,
+        "003": UnknownCitizen,
+        "004": HolderUnreachable,
+        "005": HolderRefused,
+        "006": HolderFailed,
+        "007": UnknownCitizen,
+        "008": HolderBusy,
+        "009": HolderUnreachable,
+        "010": HolderFailed,
+        "011": HolderUnreachable,
+        "015": NotIdentified,
+        "020": HolderUnreachable,
+        "999": HolderFailed,
+    },
 )

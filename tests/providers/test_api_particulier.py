@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openapi.fields import PivotIdentity, Siret
-from providers.adapters.api_particulier import ApiParticulier, parameters
+from providers.adapters.api_particulier import ApiParticulier, request_of
 from providers.config import HolderConfig
 from providers.errors import ProviderError
 from providers.manifest import ManifestError, manifests, parse_manifest
@@ -136,7 +136,7 @@ def test_a_busy_holder_says_when_to_come_back() -> None:
 
 
 def test_what_is_unknown_of_a_birthdate_is_left_out() -> None:
-    names = dict(parameters(_query(_canary())))
+    names = dict(request_of(_MANIFEST, _query(_canary())).query)
     assert names["anneeDateNaissance"] == "1980"
     assert names["moisDateNaissance"] == "5"
     assert "jourDateNaissance" not in names
