@@ -5,6 +5,7 @@
     ProviderError
      ├─ BadInput            the holder refuses the parameters          (holder_refused_input)
      ├─ NotIdentified       the holder cannot tell who the citizen is  (citizen_not_identified)
+     ├─ CitizenTokenRefused  the holder refuses her FranceConnect token (franceconnect_token_inactive)
      ├─ UnknownCitizen      the holder has no file for her             (citizen_unknown_to_holder)
      ├─ NotComputable       a file exists, the value does not          (value_not_computable)
      ├─ HolderRefused       our credentials or rights are refused      (holder_refused_access)
@@ -38,6 +39,12 @@ class NotIdentified(ProviderError):
     """The holder cannot tell who the citizen is."""
 
     code = "citizen_not_identified"
+
+
+class CitizenTokenRefused(ProviderError):
+    """The holder refuses the citizen's FranceConnect token: ended, or not for it."""
+
+    code = "franceconnect_token_inactive"
 
 
 class UnknownCitizen(ProviderError):

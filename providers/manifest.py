@@ -44,6 +44,7 @@ _OPTIONAL = frozenset(
         "limits",
         "maintenance",
         "cache_seconds",
+        "franceconnect_token",
         "links",
         "meta",
     }
@@ -172,6 +173,8 @@ class Manifest:
     maintenance: tuple[Window, ...] = ()
     cache_seconds: int = 0
     """How long an answer may be kept, encrypted; 0 is never."""
+    franceconnect_token: bool = False
+    """Whether the holder identifies the citizen by her own FranceConnect token, which the caller sends along."""
     links: frozenset[str] = frozenset()
     meta: frozenset[str] = frozenset()
     """Those of the holder's ``links`` and ``meta`` that go with an answer."""
@@ -261,6 +264,7 @@ def _manifest(table: Table) -> Manifest:
         limits=_limits(table),
         maintenance=tuple(_window(row, where, table.faults) for where, row in table.tables("maintenance")),
         cache_seconds=table.number("cache_seconds", most=_CACHE_LIMIT, least=0, absent=0),
+        franceconnect_token=table.flag("franceconnect_token", absent=False),
         links=frozenset(table.texts("links")),
         meta=frozenset(table.texts("meta")),
     )

@@ -3,12 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from providers.adapters.api_particulier import ApiParticulier
+from providers.adapters.dgfip import Dgfip
 from providers.config import HolderConfig
 from providers.manifest import Manifest, manifests
 from providers.port import Adapter, Answer, Query
 from providers.transport import Transport
 
-ADAPTERS: Mapping[str, Callable[[Manifest], Adapter]] = {"api_particulier": ApiParticulier}
+ADAPTERS: Mapping[str, Callable[[Manifest], Adapter]] = {
+    "api_particulier": ApiParticulier,
+    "dgfip": Dgfip,
+}
 """By holder."""
 
 
