@@ -7,6 +7,10 @@
      ├─ NotIdentified       the holder cannot tell who the citizen is  (citizen_not_identified)
      ├─ CitizenTokenRefused  the holder refuses her FranceConnect token (franceconnect_token_inactive)
      ├─ UnknownCitizen      the holder has no file for her             (citizen_unknown_to_holder)
+     ├─ UnknownCompany      the holder has nothing about the company   (company_unknown_to_holder)
+     ├─ NotDisclosed        the law keeps the company's data closed    (company_not_disclosed)
+     ├─ NotIssued           the holder does not issue the document     (document_not_issued)
+     ├─ UnderReview         the holder's agents are looking at it      (document_under_review)
      ├─ NotComputable       a file exists, the value does not          (value_not_computable)
      ├─ HolderRefused       our credentials or rights are refused      (holder_refused_access)
      ├─ HolderBusy          the holder's limit, or ours for it         (holder_busy, retry_in)
@@ -51,6 +55,30 @@ class UnknownCitizen(ProviderError):
     """The holder has no file for the citizen."""
 
     code = "citizen_unknown_to_holder"
+
+
+class UnknownCompany(ProviderError):
+    """The holder has nothing about the company: unknown, closed, or outside of what it looks after."""
+
+    code = "company_unknown_to_holder"
+
+
+class NotDisclosed(ProviderError):
+    """The law keeps the company's data from everybody."""
+
+    code = "company_not_disclosed"
+
+
+class NotIssued(ProviderError):
+    """The holder does not issue the document: the company's situation does not allow it, or it is not known there."""
+
+    code = "document_not_issued"
+
+
+class UnderReview(ProviderError):
+    """The holder's agents are looking at the company's situation: hours or days."""
+
+    code = "document_under_review"
 
 
 class NotComputable(ProviderError):

@@ -9,8 +9,8 @@ from providers.manifest import Field, Manifest
 Shape: TypeAlias = "Mapping[str, Shape | Field]"
 """The manifest's paths as a tree."""
 
-MAX_ITEMS = 100
-"""No list of a record is longer; a household is not."""
+MAX_ITEMS = 1_000
+"""No list of a record is longer: the establishments of a company are, and a household is not."""
 
 
 class RecordInvalid(ValueError):

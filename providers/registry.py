@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from providers.adapters.api_entreprise import ApiEntreprise
 from providers.adapters.api_particulier import ApiParticulier
 from providers.adapters.dgfip import Dgfip
 from providers.config import HolderConfig
@@ -10,6 +11,7 @@ from providers.port import Adapter, Answer, Query
 from providers.transport import Transport
 
 ADAPTERS: Mapping[str, Callable[[Manifest], Adapter]] = {
+    "api_entreprise": ApiEntreprise,
     "api_particulier": ApiParticulier,
     "dgfip": Dgfip,
 }
