@@ -36,6 +36,7 @@ from exchange import errors, health, routes
 from exchange.asgi import AsgiApp, Receive, Scope, Send
 from exchange.auditing import Auditing
 from exchange.bridge import HabilitationRegistry, LogAccesses, LogJournal, ManifestCatalogue
+from exchange.catalogue import routes as catalogue_routes
 from exchange.consent_token import ConsentTokenVerifier
 from exchange.database import open_engine
 from exchange.errors import ProblemWriter
@@ -183,7 +184,9 @@ class Accord:
         for router in self.auditing.routers(version=app.version):
             app.include_router(router)
         app.include_router(self.published)
-        app.include_router(routes.router(self.datasets))
+        for router in catalogue_routes.routers(self.datasets, base=settings.issuer):
+            app.include_router(router)
+        app.include_router(routes.router())
         app.include_router(health.router({"feed": lambda: self.feed.is_fresh, "log": lambda: self.log.is_open}))
         return app
 

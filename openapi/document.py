@@ -35,7 +35,7 @@ def build(framework: Json, datasets: Mapping[str, Iterable[str]]) -> Json:
     document["servers"] = [{"url": "/"}]
     document["info"]["description"] = _description()
     components = document.setdefault("components", {})
-    components.setdefault("schemas", {}).update({"Problem": _problem_schema(), "Exchange": _exchange_schema()})
+    components.setdefault("schemas", {}).update({"Problem": _problem_schema(), "Exchange": exchange_schema()})
     components["securitySchemes"] = {
         _SECURITY: {
             "type": "http",
@@ -146,7 +146,8 @@ def _share_problems(document: Json) -> None:
                     response["content"][MEDIA_TYPE] = {"schema": {"$ref": "#/components/schemas/Problem"}}
 
 
-def _exchange_schema() -> Json:
+def exchange_schema() -> Json:
+    """JSON Schema of the answer of an exchange about any dataset; a new value at each call."""
     return {
         "type": "object",
         "required": ["data", "meta"],

@@ -1,0 +1,101 @@
+"""The catalogue over HTTP: whole, the same for everybody, and asked again for nothing when nothing changed."""
+
+import pytest
+from fastapi import FastAPI
+from jsonschema import Draft202012Validator
+from starlette.testclient import TestClient
+
+from exchange.catalogue.routes import router
+from exchange.errors import ProblemWriter, install
+from providers.manifest import manifests
+
+BASE = "https://accord.example"
+PLACE = "/v1/datasets/quotient_familial"
+
+
+@pytest.fixture(scope="module")
+def program() -> TestClient:
+    app = FastAPI()
+    install(app, ProblemWriter(BASE))
+    app.include_router(router(manifests(), base=BASE))
+    return TestClient(app, base_url=BASE)
+
+
+def test_the_list_has_every_dataset_and_each_leads_to_its_own_place(program):
+    listed = program.get("/v1/datasets").json()["datasets"]
+    assert [one["dataset"] for one in listed] == list(manifests())
+    for one in listed:
+        assert program.get(one["links"]["self"]).json().items() >= one.items()
+
+
+def test_a_dataset_says_whose_it_is_and_what_an_application_needs(program):
+    view = program.get(PLACE).json()
+    assert view["type"] == "urn:accord:quotient_familial"
+    assert view["subject"] == "citizen"
+    assert view["provider"].keys() == {"fr", "en"}
+    assert view["retention"] == "P1Y"
+    assert [one["url"] for one in view["doors"]] == [
+        f"{BASE}/v1/data/quotient_familial",
+        f"{BASE}/v3/dss/quotient_familial/identite",
+    ]
+    assert "consent" in view["habilitation"]["grounds"]
+    child = next(one for one in view["fields"] if one["name"] == "enfants.prenoms")
+    assert child == {
+        "name": "enfants.prenoms",
+        "type": "string",
+        "many": False,
+        "nullable": False,
+        "about": "child",
+        "label": {"fr": "Prénoms des enfants", "en": "Children's given names"},
+    }
+
+
+def test_each_schema_is_at_its_own_address_and_is_the_one_shown_with_the_dataset(program):
+    view = program.get(PLACE).json()
+    for name in ("answer", "authorization_details", "parameters"):
+        reply = program.get(view["links"][f"{name}_schema"])
+        assert reply.headers["content-type"] == "application/schema+json"
+        assert reply.json() == view[f"{name}_schema"]
+        Draft202012Validator.check_schema(reply.json())
+
+
+def test_a_dataset_about_companies_has_no_authorisation_of_a_citizen(program):
+    companies = [name for name, one in manifests().items() if one.subject == "company"]
+    for name in companies:
+        view = program.get(f"/v1/datasets/{name}").json()
+        assert view["authorization_details_schema"] is None
+        assert view["habilitation"]["grounds"] == ["company"]
+        assert {one["about"] for one in view["fields"]} == {"company"}
+        reply = program.get(f"/v1/datasets/{name}/schemas/authorization_details")
+        assert reply.status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/v1/datasets", PLACE, f"{PLACE}/schemas/answer"])
+def test_who_has_an_answer_is_told_that_nothing_changed(program, path):
+    first = program.get(path)
+    tag = first.headers["etag"]
+    assert first.headers["cache-control"] == "public, max-age=300"
+    assert tag.startswith('"')
+    for sent in (tag, f"W/{tag}", f'"another", {tag}', "*"):
+        again = program.get(path, headers={"If-None-Match": sent})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == tag
+    for sent in ('"another"', "", tag.strip('"')):
+        assert program.get(path, headers={"If-None-Match": sent}).status_code == 200
+
+
+def test_every_answer_has_a_validator_of_its_own(program):
+    paths = ["/v1/datasets", *(f"/v1/datasets/{name}" for name in manifests()), f"{PLACE}/schemas/answer"]
+    assert len({program.get(path).headers["etag"] for path in paths}) == len(paths)
+
+
+@pytest.mark.parametrize("path", ["/v1/datasets/unknown", "/v1/datasets/unknown/schemas/answer"])
+def test_what_is_not_offered_is_a_problem_that_says_so(program, path):
+    reply = program.get(path)
+    assert reply.status_code == 404
+    assert reply.json()["type"] == f"{BASE}/problems/dataset_unknown"
+
+
+@pytest.mark.parametrize("path", [f"{PLACE}/schemas/other", f"/v1/datasets/{'a' * 65}"])
+def test_what_cannot_be_is_refused_before_it_is_looked_for(program, path):
+    assert program.get(path).status_code == 400

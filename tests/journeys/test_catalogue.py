@@ -1,0 +1,55 @@
+"""What a deployment answers is what its catalogue announced, over real HTTP."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from jsonschema import Draft202012Validator
+
+from sandbox.app import people_of
+from tests.journeys.deployment import Deployment, deployed
+
+pytestmark = pytest.mark.enable_socket
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with deployed(tmp_path_factory.mktemp("catalogue")) as running:
+        yield running
+
+
+def test_every_answer_about_the_sandboxs_people_conforms_to_the_published_schema(deployment: Deployment) -> None:
+    view = _get(deployment, "/v1/datasets/quotient_familial").json()
+    published = httpx.get(view["links"]["answer_schema"], trust_env=False).json()
+    schema = Draft202012Validator(published)
+    answers = [
+        reply.json()
+        for person in range(len(people_of(deployment.world.sandbox.families)))
+        if (reply := deployment.exchange(deployment.token(person=person))).status_code == httpx.codes.OK
+    ]
+    assert len(answers) >= 3
+    for answer in answers:
+        assert answer["data"]
+        schema.validate(answer)
+        assert not schema.is_valid({**answer, "data": {**answer["data"], "more": 1}})
+
+
+def test_what_an_application_may_ask_for_is_what_the_server_accepts(deployment: Deployment) -> None:
+    view = _get(deployment, "/v1/datasets/quotient_familial").json()
+    named = next(one["url"] for one in view["doors"] if one["kind"] == "accord")
+    assert named == f"{deployment.url}/v1/data/quotient_familial"
+    reply = deployment.exchange(deployment.token(), query=f"?fields={view['fields'][0]['name']}")
+    assert reply.status_code == httpx.codes.OK
+
+
+def test_asking_again_costs_an_empty_answer(deployment: Deployment) -> None:
+    first = _get(deployment, "/v1/datasets")
+    again = httpx.get(
+        f"{deployment.url}/v1/datasets", headers={"If-None-Match": first.headers["etag"]}, trust_env=False
+    )
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["cache-control"].startswith("public")
+
+
+def _get(deployment: Deployment, path: str) -> httpx.Response:
+    return httpx.get(deployment.url + path, trust_env=False).raise_for_status()
