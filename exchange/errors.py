@@ -38,7 +38,7 @@ class ProblemWriter:
             (b"cache-control", b"no-store"),
         ]
         if row.status == 401:  # noqa: PLR2004  # RFC 6750 section 3
-            headers.append((b"www-authenticate", _challenge(error.slug)))
+            headers.append((b"www-authenticate", challenge(error.slug)))
         if row.status == 405:  # noqa: PLR2004  # RFC 9110 section 15.5.6
             headers.append((b"allow", str(error.facts.get("allowed", "GET")).encode()))
         if isinstance(retry_in := error.facts.get("retry_in"), int):
@@ -46,8 +46,9 @@ class ProblemWriter:
         return Reply(row.status, tuple(headers), body)
 
 
-def _challenge(slug: str) -> bytes:
-    if slug == "token_missing":
+def challenge(slug: str) -> bytes:
+    """The value of ``WWW-Authenticate`` for a refusal with status 401 (RFC 6750 section 3, RFC 9449 section 7.1)."""
+    if slug in ("token_missing", "application_token_missing"):
         # RFC 6750 section 3.1: no error code when no authentication was tried.
         return f'{DPOP_CHALLENGE}, Bearer realm="accord"'.encode()
     if slug.startswith("dpop_"):

@@ -12,9 +12,9 @@ from audit.model import Append, DetailValue, EntryValue
 from audit.ports import Act
 from audit.retention import Due, Rule, fingerprint
 from audit.seda import Archived
-from consent.model import Detail
+from consent.model import Client, Detail
 from consent.ports import ConsentEvent
-from exchange.model import About, Asked, ConsentToken, Ground, Permit
+from exchange.model import About, Asked, ConsentToken, Delegation, Ground, GroundKind, Habilitation, Permit
 from openapi.problem import AccordError
 from providers.errors import ProviderError
 
@@ -56,6 +56,42 @@ def consented(token: ConsentToken, permit: Permit, *, proof: str | None, now: fl
 
 def known_of(asked: Asked, token: ConsentToken | None) -> About:
     """What a verified token tells of an exchange that is refused before it has a ground."""
+def recognised(asked: Asked, client: Client, token: ConsentToken | None) -> About:
+    """What is known of a call through a drop-in door that is refused before it has a ground."""
+    return About({"client": client.client_id}) if token is None else known_of(asked, token)
+
+
+def granted(
+    kind: GroundKind,
+    client: Client,
+    habilitation: Habilitation,
+    *,
+    delegation: Delegation | None,
+    sealed: Mapping[str, DetailValue],
+    spends: tuple[str, ...] = (),
+) -> Ground:
+    """An access on another ground than an authorisation given here, which the entry names (``rests_on``).
+
+    ``delegate``: the organisation whose application asks for another. ``sealed``: about whom, if it is known, and why:
+    an agent's keyed hash and her reason.
+    """
+    public: dict[str, EntryValue] = {
+        "client": client.client_id,
+        "recipient": habilitation.organisation,
+        "purpose": ",".join(sorted(habilitation.purposes)),
+        "legal_basis": habilitation.legal_basis,
+        "rests_on": kind,
+    }
+    if delegation is not None:
+        public["delegate"] = delegation.delegate
+        sealed = {**sealed, "delegation": delegation.id}
+    return Ground(
+        About(public, {**sealed, "habilitation": habilitation.id}),
+        spends=spends,
+        outcomes=dict.fromkeys(spends, "dpop_proof_replayed"),
+    )
+
+
     if token is None:
         return About()
     public: dict[str, EntryValue] = {"client": token.client_id}

@@ -1,0 +1,99 @@
+"""A request at a drop-in door, bounded and parsed. Pure.
+
+Nothing of it is believed yet and nothing of it is ever logged: parameters are an identity in clear.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from exchange.asgi import Scope
+from exchange.consent_token import MAX_TOKEN_BYTES
+from openapi.problem import AccordError
+
+MAX_QUERY_BYTES = 8_192
+MAX_PARAMETERS = 60
+MAX_HEADER_BYTES = 400
+
+_SCHEMES = (b"bearer", b"dpop")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. ``token``: of its ``Authorization``, or empty. Times are Unix seconds. ``repr`` shows nothing."""
+
+    scope: Scope
+    began: float
+    token: bytes
+    is_dpop: bool
+    proofs: tuple[str, ...]
+    parameters: Mapping[str, tuple[str, ...]]
+
+    def __repr__(self) -> str:
+        return "Call(...)"
+
+    @property
+    def path(self) -> str:
+        """Of the URL."""
+        return str(self.scope["path"])
+
+    def one(self, name: str) -> str:
+        """The value of a parameter; of several the last, as the State's APIs read them. Empty: none."""
+        values = self.parameters.get(name)
+        return values[-1] if values else ""
+
+    def header(self, name: bytes) -> str | None:
+        """A header sent once, of printable characters. Raises ``request_malformed`` for any other."""
+        values = [value for key, value in self.scope["headers"] if key == name]
+        if not values:
+            return None
+        try:
+            text: str = values[0].decode("utf-8").strip()
+        except UnicodeDecodeError:
+            raise _bad_header(name) from None
+        if len(values) > 1 or not text or not text.isprintable() or len(values[0]) > MAX_HEADER_BYTES:
+            raise _bad_header(name)
+        return text
+
+
+def read_call(scope: Scope, *, began: float) -> Call:
+    """Raises ``AccordError``: ``application_token_missing`` for an unreadable header, ``request_malformed``."""
+    authorizations = [value for name, value in scope["headers"] if name == b"authorization"]
+    scheme, token = _credentials(authorizations)
+    return Call(
+        scope,
+        began,
+        token,
+        scheme == _SCHEMES[1],
+        tuple(value.decode("latin-1") for name, value in scope["headers"] if name == b"dpop"),
+        _parameters(scope["query_string"]),
+    )
+
+
+def _credentials(authorizations: list[bytes]) -> tuple[bytes, bytes]:
+    if not authorizations:
+        return b"", b""
+    scheme, _, token = authorizations[0].partition(b" ")
+    scheme, token = scheme.lower(), token.strip()
+    if len(authorizations) > 1 or scheme not in _SCHEMES or not token or len(token) > MAX_TOKEN_BYTES:
+        raise AccordError("application_token_missing")
+    return scheme, token
+
+
+def _parameters(query: bytes) -> Mapping[str, tuple[str, ...]]:
+    if len(query) > MAX_QUERY_BYTES:
+        raise AccordError("request_malformed", field="query", expected=f"at most {MAX_QUERY_BYTES} bytes")
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
+    except ValueError:
+        raise AccordError("request_malformed", field="query", expected="name=value pairs, percent-encoded") from None
+    parameters: dict[str, tuple[str, ...]] = {}
+    for name, value in pairs:
+        parameters[name] = (*parameters.get(name, ()), value)
+    return parameters
+
+
+def _bad_header(name: bytes) -> AccordError:
+    return AccordError(
+        "request_malformed", field=name.decode(), expected=f"once, 1 to {MAX_HEADER_BYTES} printable characters"
+    )

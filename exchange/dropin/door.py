@@ -1,0 +1,238 @@
+"""What both drop-in doors share: a plain ASGI handler in front of the framework.
+
+1. read: bound and parse the request
+2. recognise: who asks, by the application's token or the citizen's
+3. count: against the application's own limit
+4. admit: for whom, on what ground, which fields
+5. release: ask the holder, mask, log (``exchange/release.py``)
+6. answer: in the peers' shape
+
+What differs between the two APIs is an :class:`Entrance`. Every refusal is logged; nothing that a caller typed is.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Protocol
+from uuid import uuid4
+
+import orjson
+
+from consent.model import Client
+from exchange import journal
+from exchange.asgi import Receive, Reply, Scope, Send
+from exchange.dropin.call import Call, read_call
+from exchange.dropin.errors import provider_of, refused
+from exchange.dropin.headers import answer_headers, refusal_headers
+from exchange.dropin.limits import Limit, Limiter, Usage
+from exchange.dropin.pulse import Pulse
+from exchange.logs import log_defect
+from exchange.model import About, Asked, ConsentToken, Ground
+from exchange.recipient import Recipient
+from exchange.release import Released, Releases
+from openapi.fields import PivotIdentity
+from openapi.problem import AccordError
+from providers.port import Query
+from providers.registry import Dataset
+
+MAX_IN_FLIGHT = 512
+"""Calls a process carries at once through one door."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks. ``spends``: what its DPoP proof spends. ``repr`` shows nothing of the citizen."""
+
+    client: Client
+    spends: tuple[str, ...] = field(default=(), repr=False)
+    consent: ConsentToken | None = field(default=None, repr=False)
+    """The consent token it came with, verified and in force."""
+    franceconnect: PivotIdentity | None = field(default=None, repr=False)
+    """The citizen, as FranceConnect told it of her own token."""
+    scopes: tuple[str, ...] = ()
+    """What that token opens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The call may go on: on this ground, with this question."""
+
+    ground: Ground
+    query: Query
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a path that exchanges nothing answers: its own rights, the holders' health."""
+
+    document: object
+    status: int = 200
+
+
+class Entrance(Protocol):
+    """One of the two APIs."""
+
+    limit: Limit
+
+    def dataset(self, path: str) -> Dataset | None:
+        """The dataset that a path is about."""
+        ...
+
+    def serves(self, path: str) -> bool:
+        """Whether a path is one of this API's."""
+        ...
+
+    def page(self, call: Call) -> Page:
+        """The answer of a path that exchanges nothing. Raises ``AccordError``."""
+        ...
+
+    async def recognise(self, call: Call) -> Visitor:
+        """Who asks. Raises ``AccordError``."""
+        ...
+
+    def admit(self, call: Call, dataset: Dataset, visitor: Visitor, *, request_id: str) -> Passage:
+        """Whether it may. Raises ``AccordError``."""
+        ...
+
+    def document(self, released: Released) -> Mapping[str, object]:
+        """The body of an answer."""
+        ...
+
+
+class Door:
+    """One API's door. Its state: what is under way, what was counted, how the holders answered last."""
+
+    def __init__(
+        self,
+        entrance: Entrance,
+        *,
+        recipient: Recipient,
+        releases: Releases,
+        pulse: Pulse,
+        clock: Callable[[], float],
+    ) -> None:
+        self._entrance = entrance
+        self._recipient = recipient
+        self._releases = releases
+        self._limiter = Limiter(entrance.limit)
+        self._pulse = pulse
+        self._clock = clock
+        self._in_flight = 0
+        self._under_way: set[bytes] = set()
+
+    def serves(self, path: str) -> bool:
+        """Whether a request for this path comes through here."""
+        return self._entrance.serves(path)
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Serve one HTTP request."""
+        reply = self._with_nonce(await self._bounded(scope), scope)
+        if not reply.send_whole(scope):
+            await reply.send(send)
+
+    async def _bounded(self, scope: Scope) -> Reply:
+        if scope["method"] != "GET":
+            return _refusal(scope, AccordError("method_not_allowed", allowed="GET"))
+        if self._in_flight >= MAX_IN_FLIGHT:
+            return _refusal(scope, AccordError("overloaded", retry_in=1))
+        dataset = self._entrance.dataset(scope["path"])
+        if dataset is None:
+            return self._page(scope)
+        self._in_flight += 1
+        try:
+            return await self._exchange(scope, dataset)
+        finally:
+            self._in_flight -= 1
+
+    def _page(self, scope: Scope) -> Reply:
+        try:
+            page = self._entrance.page(read_call(scope, began=self._clock()))
+        except AccordError as error:
+            return _refusal(scope, error)
+        return Reply(page.status, answer_headers(scope["headers"], usage=None), orjson.dumps(page.document))
+
+    async def _exchange(self, scope: Scope, dataset: Dataset) -> Reply:
+        began, usage, about = self._clock(), None, About()
+        asked = Asked(str(uuid4()), dataset.manifest.dataset)
+        try:
+            # 1. read
+            call = read_call(scope, began=began)
+            # 2. recognise
+            visitor = await self._entrance.recognise(call)
+            about = journal.recognised(asked, visitor.client, visitor.consent)
+            # 3. count
+            usage = self._count(visitor, began)
+            with self._alone(call, visitor):
+                # 4. admit
+                passage = self._entrance.admit(call, dataset, visitor, request_id=asked.request_id)
+                about, asked = passage.ground.about, replace(asked, fields=passage.query.fields)
+                # 5. release
+                released = await self._release(asked, dataset, passage, began)
+        except AccordError as error:
+            return await self._refuse(scope, asked, about, error, usage=usage, began=began)
+        except Exception as error:  # noqa: BLE001  # the last line of defence: an entry, an error, no data
+            log_defect(error, asked.request_id)
+            return await self._refuse(scope, asked, about, AccordError("internal_error"), usage=usage, began=began)
+        # 6. answer
+        body = orjson.dumps(self._entrance.document(released))
+        return Reply(200, answer_headers(scope["headers"], usage=usage), body)
+
+    async def _release(self, asked: Asked, dataset: Dataset, passage: Passage, began: float) -> Released:
+        with self._pulse.taken(dataset.manifest.dataset):
+            return await self._releases.release(asked, dataset, passage.query, passage.ground, began=began)
+
+    def _count(self, visitor: Visitor, now: float) -> Usage:
+        usage = self._limiter.count(visitor.client.client_id, now=now)
+        if usage.is_over:
+            raise TooMany(usage, now)
+        return usage
+
+    @contextmanager
+    def _alone(self, call: Call, visitor: Visitor) -> Iterator[None]:
+        """The same question of the same application waits for its first answer: ``request_under_way``."""
+        asked = b"\0".join(
+            (visitor.client.client_id.encode(), call.path.encode(), call.scope["query_string"], call.token)
+        )
+        key = sha256(asked).digest()
+        if key in self._under_way:
+            raise AccordError("request_under_way")
+        self._under_way.add(key)
+        try:
+            yield
+        finally:
+            self._under_way.discard(key)
+
+    def _with_nonce(self, reply: Reply, scope: Scope) -> Reply:
+        """A caller that sends proofs learns the nonce for the next (RFC 9449 section 8.2)."""
+        if all(name != b"dpop" for name, _ in scope["headers"]):
+            return reply
+        nonce = (b"dpop-nonce", self._recipient.nonce(self._clock()))
+        return replace(reply, headers=(*reply.headers, nonce))
+
+    async def _refuse(
+        self, scope: Scope, asked: Asked, about: About, error: AccordError, *, usage: Usage | None, began: float
+    ) -> Reply:
+        if isinstance(error, TooMany):
+            usage = error.usage
+            if not usage.is_first_over:
+                # The first of a window is logged; a flood of them would cost what the limit is there to save.
+                return _refusal(scope, error, usage=usage)
+        told = await self._releases.refuse(asked, about, error, began=began)
+        return _refusal(scope, told, usage=usage)
+
+
+class TooMany(AccordError):
+    """The application's limit is reached."""
+
+    def __init__(self, usage: Usage, now: float) -> None:
+        super().__init__("rate_limited", retry_in=usage.retry_in(now))
+        self.usage = usage
+
+
+def _refusal(scope: Scope, error: AccordError, *, usage: Usage | None = None) -> Reply:
+    said = refused(error, provider=provider_of(scope["path"]))
+    headers = refusal_headers(
+        scope["headers"], status=said.status, slug=error.slug, retry_in=said.retry_in, usage=usage
+    )
+    return Reply(said.status, headers, said.body)
