@@ -16,6 +16,7 @@ from rich.table import Table
 
 from exchange.audit_commands import audit_app
 from exchange.console import err, explained, out, settings_of_environment
+from exchange.provider_commands import providers_app
 from exchange.settings import setting_lines
 
 app = typer.Typer(
@@ -44,6 +45,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(db_app, name="db")
 app.add_typer(grants_app, name="grants")
 app.add_typer(audit_app, name="audit")
+app.add_typer(providers_app, name="providers")
 
 
 @app.command()

@@ -292,6 +292,8 @@ def _check_fields(table: Table, manifest: Manifest) -> None:
             table.fault(f"fields.{name!r}", "names joined by dots")
         elif manifest.items and not name.startswith(f"{manifest.items}."):
             table.fault(f"fields.{name!r}", f"a name that begins with {manifest.items}.")
+        elif any(name.startswith(f"{other}.") for other in manifest.fields):
+            table.fault(f"fields.{name!r}", "not inside another field")
 
 
 def _identity(table: Table) -> tuple[IdentityPart, ...]:

@@ -1,12 +1,13 @@
 """The datasets that this deployment offers: those of the catalogue whose holder is configured."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from providers.adapters.api_entreprise import ApiEntreprise
 from providers.adapters.api_particulier import ApiParticulier
 from providers.adapters.dgfip import Dgfip
 from providers.config import HolderConfig
-from providers.manifest import Manifest, manifests
+from providers.manifest import Manifest, ManifestError, manifests
 from providers.port import Adapter, Answer, Query
 from providers.transport import Transport
 
@@ -15,7 +16,7 @@ ADAPTERS: Mapping[str, Callable[[Manifest], Adapter]] = {
     "api_particulier": ApiParticulier,
     "dgfip": Dgfip,
 }
-"""By holder."""
+"""By name; a holder of that name needs not say it."""
 
 
 class Dataset:
@@ -23,7 +24,7 @@ class Dataset:
 
     def __init__(self, manifest: Manifest, transport: Transport) -> None:
         self.manifest = manifest
-        self._adapter = ADAPTERS[manifest.holder](manifest)
+        self._adapter = ADAPTERS[manifest.adapter](manifest)
         self._transport = transport
 
     async def fetch(self, query: Query) -> Answer:
@@ -55,6 +56,22 @@ class Datasets:
         """Let go of the connections."""
         for transport in self._transports:
             await transport.close()
+
+
+def catalogue(folder: Path | None = None) -> Mapping[str, Manifest]:
+    """Every manifest, each with an adapter there is. Raises :class:`providers.manifest.ManifestError`."""
+    known = manifests(folder)
+    faults = [fault for manifest in known.values() for fault in adapter_faults(manifest, name=manifest.dataset)]
+    if faults:
+        raise ManifestError(*faults)
+    return known
+
+
+def adapter_faults(manifest: Manifest, *, name: str) -> list[str]:
+    """What is wrong with who speaks to the holder. ``name``: of the file."""
+    if manifest.adapter in ADAPTERS:
+        return []
+    return [f"{name}: adapter: {manifest.adapter!r} is none of {', '.join(sorted(ADAPTERS))}"]
 
 
 def load(holders: Mapping[str, HolderConfig]) -> Datasets:
