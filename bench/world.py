@@ -186,6 +186,8 @@ def _environment(keys: Path, holder_url: str) -> Mapping[str, str]:
         "ACCORD_FRANCECONNECT__CLIENT_SECRET": secrets.token_hex(),
         "ACCORD_HOLDERS__API_PARTICULIER__URL": holder_url,
         "ACCORD_HOLDERS__API_PARTICULIER__TOKEN": secrets.token_hex(),
+        # The bench's holder has no limits.
+        "ACCORD_HOLDERS__API_PARTICULIER__ALLOWANCE": "10000",
     }
 
 

@@ -36,7 +36,10 @@ from exchange import errors, health, routes
 from exchange.asgi import AsgiApp, Receive, Scope, Send
 from exchange.auditing import Auditing
 from exchange.bridge import HabilitationRegistry, LogAccesses, LogJournal, ManifestCatalogue
+from exchange.bundle import Bundles
 from exchange.catalogue import routes as catalogue_routes
+from exchange.company import CompanyExchanges
+from exchange.company_door import CompanyDoor
 from exchange.consent_token import ConsentTokenVerifier
 from exchange.database import open_engine
 from exchange.errors import ProblemWriter
@@ -53,6 +56,7 @@ from exchange.release import Releases
 from exchange.settings import Settings, load_settings
 from exchange.witnesses import witnessing
 from providers import registry as providers
+from providers.bundle import bundles
 from providers.config import HolderConfig
 from providers.registry import Datasets
 
@@ -67,7 +71,6 @@ class Accord:
         keyring = load_keyring(settings.keys_dir)
         self.keys = KeyWatch(settings.keys_dir, publish_seconds=settings.key_publish_seconds, clock=clock)
         self.engine: Engine = open_engine(settings.database_url)
-        self.datasets: Datasets = providers.load(holder_configs(settings))
         store = open_store(settings.database_url)
         self.log = Log.open(store, keyring.log, origin=settings.log_origin, timeout=settings.log_timeout)
         self.grants = ConsentStore(self.engine)
@@ -77,6 +80,10 @@ class Accord:
             interval=settings.feed_interval,
             max_age=settings.feed_max_age,
         )
+        self.datasets: Datasets = providers.load(
+            holder_configs(settings), stands=self.feed.stands, tell=_tell_of_holder
+        )
+        self.feed.follow(self.datasets.forget)
         problems = ProblemWriter(settings.issuer)
         queries = Queries(store)
         self.auditing = Auditing(
@@ -96,23 +103,42 @@ class Accord:
             sealing_keys=self.keys.sealing.keys,
         )
         self.keys.follow(lambda tokens, sealing: verifier.learn(keys=tokens.public(), sealing_keys=sealing.keys))
+        recipient = Recipient(
+            settings.issuer,
+            proxies=proxies,
+            nonces=Nonces(keyring.session, required=settings.dpop_nonce_required),
+        )
+        releases = Releases(self.log, clock=clock)
         self._gateway = Gateway(
             verifier=verifier,
             knowledge=self.feed,
             datasets=self.datasets,
-            recipient=Recipient(
-                settings.issuer,
-                proxies=proxies,
-                nonces=Nonces(keyring.session, required=settings.dpop_nonce_required),
-            ),
-            releases=Releases(self.log, clock=clock),
+            recipient=recipient,
+            releases=releases,
             problems=problems,
+            clock=clock,
+        )
+        companies = CompanyExchanges(
+            knowledge=self.feed,
+            recipient=recipient,
+            releases=releases,
+            pseudonym_key=keyring.pseudonym,
+            clock=clock,
+        )
+        self._companies = CompanyDoor(
+            companies,
+            datasets=self.datasets,
+            bundles=Bundles(bundles(), exchanges=companies, datasets=self.datasets, issuer=settings.issuer),
+            problems=problems,
+            recipient=recipient,
             clock=clock,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Exchanges take the short way, everything else the framework's."""
-        if scope["type"] == "http" and scope["path"].startswith(PATH):
+        if scope["type"] == "http" and self._companies.serves(scope["path"]):
+            await self._companies(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(PATH):
             await self._gateway(scope, receive, send)
         else:
             await self._surrounded(scope, receive, send)
@@ -211,6 +237,14 @@ def _tell_of_delivery(word: str, client_id: str) -> None:
     log.warning("security event not pushed", outcome=word, client=client_id)
 
 
+def _tell_of_holder(word: str, what: str, seconds: float) -> None:
+    """``what``: the holder that cannot be reached, or the dataset that fails; or is back."""
+    if word == "down":
+        log.warning("holder_cut_off", what=what, seconds=seconds)
+    else:
+        log.info("holder_back", what=what)
+
+
 def consent_config(settings: Settings, keyring: Keyring, keys: AuthorityKeys) -> ConsentConfig:
     """Consent's part of the settings and keys. The issuer is the audience: one deployment, one resource server."""
     given = settings.franceconnect
@@ -226,9 +260,15 @@ def consent_config(settings: Settings, keyring: Keyring, keys: AuthorityKeys) ->
 
 
 def holder_configs(settings: Settings) -> dict[str, HolderConfig]:
-    """The holders' part of the settings."""
+    """The holders' part of the settings. A holder's limits are divided among the worker processes."""
     return {
-        name: HolderConfig(base_url=one.url, token=one.token.get_secret_value(), timeout=one.timeout)
+        name: HolderConfig(
+            base_url=one.url,
+            token=one.token.get_secret_value(),
+            timeout=one.timeout,
+            max_in_flight=one.max_in_flight,
+            allowance=one.allowance / settings.workers,
+        )
         for name, one in settings.holders.items()
     }
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from consent.status import StatusList
+from consent.status import VALID, StatusList
 from exchange.logs import log, log_defect
 from exchange.model import Registry
 from openapi.problem import AccordError
@@ -56,6 +56,7 @@ class Feed:
         self._interval = interval
         self._max_age = max_age
         self._clock = clock
+        self._ended: Callable[[int], None] = lambda _index: None
         self._statuses = StatusList()
         self._lock = threading.Lock()
         self._last_change = 0
@@ -63,6 +64,10 @@ class Feed:
         self._registry = registry.read()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+
+    def follow(self, ended: Callable[[int], None]) -> None:
+        """``ended`` is told of each authorisation that stands no longer, once this process knows that it does not."""
+        self._ended = ended
 
     def start(self) -> None:
         """Read everything once, so that the first exchange knows all, then keep reading."""
@@ -91,10 +96,15 @@ class Feed:
             raise AccordError("status_feed_stale", retry_in=5)
         return self._statuses.get(index)
 
+    def stands(self, index: int) -> bool:
+        """Whether the grant is known to be valid; false when nobody knows."""
+        return self.is_fresh and self._statuses.get(index) == VALID
+
     def changed(self, status_index: int, status: int) -> None:
         """A change made in this process counts at once."""
         with self._lock:
             self._statuses.set(status_index, status)
+        self._tell(status_index, status)
 
     def refresh(self) -> None:
         """Read what changed since the last time."""
@@ -106,8 +116,14 @@ class Feed:
             for change, index, status in changes:
                 self._statuses.set(index, status)
                 self._last_change = change
+        for _, index, status in changes:
+            self._tell(index, status)
         # As old as the moment it was asked for, not as the moment it was read.
         self._read_at = began
+
+    def _tell(self, index: int, status: int) -> None:
+        if status != VALID:
+            self._ended(index)
 
     def _run(self) -> None:
         failing = False

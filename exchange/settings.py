@@ -108,6 +108,16 @@ class HolderSettings(BaseModel):
     url: WebUrl = Field(description="the holder's base URL")
     token: Annotated[SecretStr, AfterValidator(_bearer_token)] = Field(description="the access token the holder gave")
     timeout: float = Field(default=10.0, gt=0, le=10, description="deadline of one call, in seconds")
+    max_in_flight: int = Field(
+        default=64, ge=1, le=1000, description="calls to the holder under way at once, in each worker process"
+    )
+    allowance: float = Field(
+        default=1.0,
+        gt=0,
+        le=10_000,
+        description="the limits in the holder's manifests are multiplied by it: 0.5 where two machines serve, 3 where "
+        "the holder grants three times as much; this machine's workers divide the result",
+    )
 
 
 class WitnessSettings(BaseModel):

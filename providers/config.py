@@ -11,4 +11,6 @@ class HolderConfig:
     token: str = field(repr=False)
     timeout: float = 10.0
     max_in_flight: int = 64
-    """Calls under way at once; beyond it callers are told to come back."""
+    """Calls under way at once in this process; beyond it callers are told to come back."""
+    allowance: float = 1.0
+    """By which the limits in its manifests are multiplied for this process: a part of them, or more than they say."""

@@ -14,7 +14,9 @@
      ├─ NotComputable       a file exists, the value does not          (value_not_computable)
      ├─ HolderRefused       our credentials or rights are refused      (holder_refused_access)
      ├─ HolderBusy          the holder's limit, or ours for it         (holder_busy, retry_in)
-     ├─ HolderUnreachable   refused, reset, TLS, DNS                   (holder_unreachable, retry_in)
+     ├─ HolderInMaintenance  away, as its manifest announces           (holder_in_maintenance, retry_in)
+     ├─ HolderUnreachable   refused, reset, TLS, DNS, or failing for some time (holder_unreachable, retry_in)
+     │   └─ HolderCutOff    the wire itself: the matter of all its datasets
      ├─ HolderTimeout       no whole answer within the deadline        (holder_timeout, retry_in)
      ├─ HolderFailed        the holder says that it failed             (holder_failed, retry_in)
      └─ AnswerInvalid       not the announced form, or too large       (holder_answer_invalid)
@@ -99,10 +101,20 @@ class HolderBusy(ProviderError):
     code = "holder_busy"
 
 
+class HolderInMaintenance(ProviderError):
+    """The holder is away, as its manifest announces."""
+
+    code = "holder_in_maintenance"
+
+
 class HolderUnreachable(ProviderError):
-    """No connection: refused, reset, TLS, DNS."""
+    """No connection; or a holder, or one of its datasets, that failed too often to be asked now."""
 
     code = "holder_unreachable"
+
+
+class HolderCutOff(HolderUnreachable):
+    """Refused, reset, TLS, DNS: nothing that one of the holder's datasets could do about."""
 
 
 class HolderTimeout(ProviderError):

@@ -37,6 +37,8 @@ class Query:
     """Why a company's data is asked for, as API Entreprise wants it: kind of procedure, and its name or number."""
     franceconnect_token: str | None = None
     """The citizen's own FranceConnect access token, for holders that check it themselves."""
+    status_index: int | None = None
+    """Of the citizen's authorisation in the status list. What is kept of the answer goes with it; without, none is."""
 
     def __repr__(self) -> str:
         return f"Query({self.dataset})"
@@ -76,6 +78,8 @@ class Answer:
     links: Mapping[str, object] = field(default_factory=dict)
     meta: Mapping[str, object] = field(default_factory=dict)
     """Those of the holder's ``links`` and ``meta`` that the manifest names."""
+    cached: bool = False
+    """Whether it was kept from an earlier question."""
 
     def __repr__(self) -> str:
         return "Answer(...)"

@@ -1,24 +1,36 @@
 """The one HTTP client to a holder: keep-alive connections, bounded in time, in size and in number.
 
 Ours because it is on the data path: a call costs half of the leanest client's, and it runs in the event loop, with no
-thread beside it (decision 9). No redirect is followed, no proxy of the environment used, no compressed body asked for.
+thread beside it but one for names (decision 9). No redirect is followed, no proxy of the environment used, no
+compressed body asked for.
+
+What belongs to all datasets of a holder is here: its connections, how many calls are under way, and the breaker that
+opens when the holder cannot be reached. What belongs to one dataset is in ``guard.py``.
 """
 
 import asyncio
 import re
 import ssl
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from math import ceil
+from typing import TypeAlias
 from urllib.parse import quote_plus, urlsplit
 
+from providers.breaker import Breaker
 from providers.config import HolderConfig
 from providers.connection import Connection, ConnectionBroken, ReplyInvalid
-from providers.errors import AnswerInvalid, HolderBusy, HolderTimeout, HolderUnreachable
+from providers.errors import AnswerInvalid, HolderBusy, HolderCutOff, HolderTimeout
 from providers.port import HolderReply, HolderRequest
+from providers.resolver import Resolver
 
 RETRY_SECONDS = 30
 IDLE_SECONDS = 30.0
 """A connection idle for longer is not used again: most servers close theirs after 60 s or more."""
+
+Tell: TypeAlias = Callable[[str, str, float], None]
+"""What an operator wants to know: ``down`` or ``back``, of which holder or dataset, for how many seconds at least."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
@@ -26,7 +38,14 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 class Transport:
     """Calls one holder. Raises only :class:`providers.errors.ProviderError`."""
 
-    def __init__(self, holder: str, config: HolderConfig) -> None:
+    def __init__(
+        self,
+        holder: str,
+        config: HolderConfig,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        tell: Tell = lambda _word, _what, _seconds: None,
+    ) -> None:
         if not _TOKEN.fullmatch(config.token):
             # Never repeated: it is a secret, whatever else it is.
             raise ValueError(f"{holder}: the access token is not one (RFC 6750 section 2.1)")
@@ -44,6 +63,10 @@ class Transport:
         self._idle: list[Connection] = []
         """The last one used is the first one taken: those that are not needed grow old."""
         self._in_flight = 0
+        self._resolver = Resolver(self._host, self._port, name=holder)
+        self._breaker = Breaker()
+        self._clock = clock
+        self._tell = tell
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def start(self) -> None:
@@ -53,31 +76,57 @@ class Transport:
     async def close(self) -> None:
         """Let go of the connections."""
         self._loop = None
+        self._resolver.close()
         while self._idle:
             self._idle.pop().abort()
 
-    async def send(self, request: HolderRequest) -> HolderReply:
-        """One GET, whole within the deadline."""
-        loop = self._loop
-        if loop is None:
-            raise HolderUnreachable(self._holder, retry_in=RETRY_SECONDS)
+    def check(self) -> None:
+        """Raise why no call would be made now, if so; nothing is counted."""
+        if self._loop is None:
+            raise HolderCutOff(self._holder, retry_in=RETRY_SECONDS)
+        if wait := self._breaker.wait(self._clock()):
+            raise HolderCutOff(self._holder, retry_in=ceil(wait))
         if self._in_flight >= self._config.max_in_flight:
             raise HolderBusy(self._holder, retry_in=1)
+
+    async def send(self, request: HolderRequest) -> HolderReply:
+        """One GET, whole within the deadline."""
+        self.check()
+        whole, era = self._bytes(request), self._breaker.enter()
         self._in_flight += 1
         try:
-            return await self._call(loop, self._bytes(request))
+            reply = await self._call(whole)
         except TimeoutError:
+            self._reached(era)
             raise HolderTimeout(self._holder, retry_in=RETRY_SECONDS) from None
         except ReplyInvalid:
+            self._reached(era)
             raise AnswerInvalid(self._holder) from None
         except (ConnectionBroken, OSError):
+            self._not_reached(era)
             # Neither it nor its cause goes on: an error of the network may quote what was asked.
-            raise HolderUnreachable(self._holder, retry_in=RETRY_SECONDS) from None
+            raise HolderCutOff(self._holder, retry_in=RETRY_SECONDS) from None
+        except BaseException:
+            # A caller that went away says nothing of the holder.
+            self._breaker.left(era)
+            raise
+        else:
+            self._reached(era)
+            return reply
         finally:
             self._in_flight -= 1
 
-    async def _call(self, loop: asyncio.AbstractEventLoop, request: bytes) -> HolderReply:
+    def _reached(self, era: int) -> None:
+        if self._breaker.succeeded(era):
+            self._tell("back", self._holder, 0.0)
+
+    def _not_reached(self, era: int) -> None:
+        if self._breaker.failed(era, self._clock()):
+            self._tell("down", self._holder, self._breaker.rest)
+
+    async def _call(self, request: bytes) -> HolderReply:
         """Ask on an idle connection, and again where the holder had closed it meanwhile (RFC 9112 section 9.3.1)."""
+        loop = asyncio.get_running_loop()
         deadline = loop.time() + self._config.timeout
         while (connection := self._take_idle(loop)) is not None:
             try:
@@ -85,9 +134,7 @@ class Transport:
             except ConnectionBroken:
                 if connection.has_heard:
                     raise
-        async with asyncio.timeout_at(deadline):
-            connection = await self._connect(loop)
-        return await self._ask(connection, request, deadline)
+        return await self._ask(await self._connect(loop, deadline), request, deadline)
 
     async def _ask(self, connection: Connection, request: bytes, deadline: float) -> HolderReply:
         try:
@@ -111,10 +158,27 @@ class Transport:
             connection.abort()
         return None
 
-    async def _connect(self, loop: asyncio.AbstractEventLoop) -> Connection:
+    async def _connect(self, loop: asyncio.AbstractEventLoop, deadline: float) -> Connection:
+        """A new connection, to the first of the holder's addresses that takes it; each has its part of the time."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                addresses = await self._resolver.addresses(loop)
+        except TimeoutError:
+            raise ConnectionBroken from None
+        for left in range(len(addresses), 0, -1):
+            now = loop.time()
+            try:
+                async with asyncio.timeout_at(now + (deadline - now) / left):
+                    return await self._connect_to(loop, addresses[-left])
+            except OSError:
+                # TimeoutError is one: a holder that takes no connection is not there, however it shows it.
+                continue
+        raise ConnectionBroken
+
+    async def _connect_to(self, loop: asyncio.AbstractEventLoop, address: str) -> Connection:
         _, connection = await loop.create_connection(
             lambda: Connection(loop),
-            self._host,
+            address,
             self._port,
             ssl=self._tls,
             server_hostname=self._host if self._tls else None,

@@ -108,6 +108,7 @@ def deployment(folder: Path) -> Iterator[Deployment]:
             "FRANCECONNECT__CLIENT_SECRET": "secret",
             "HOLDERS__API_PARTICULIER__URL": f"http://127.0.0.1:{holder_port}",
             "HOLDERS__API_PARTICULIER__TOKEN": "holder-token",
+            "HOLDERS__API_PARTICULIER__ALLOWANCE": "1000",
         }
         configure_logs("warning")
         for name, value in environment.items():

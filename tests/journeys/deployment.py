@@ -98,7 +98,8 @@ def deployed(
         fields=fields,
         today=lambda: today or datetime.now(UTC).date(),
     )
-    _append_settings(folder, settings or {})
+    # The sandbox has no limits of its own, and these are loads that no holder would allow.
+    _append_settings(folder, {"ACCORD_HOLDERS__API_PARTICULIER__ALLOWANCE": "1000", **(settings or {})})
     for arguments in (["keys", "init"], ["db", "migrate"], ["registry", "load", str(world.registry)]):
         run_accord(arguments, folder=folder)
     before(world)

@@ -35,7 +35,13 @@ _JKT = ECKey.import_key(_JWK).thumbprint()
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    settings = {"ACCORD_WORKERS": "4", "ACCORD_TRUSTED_PROXIES": '["127.0.0.1/32"]', "ACCORD_LOG_TIMEOUT": "20"}
+    settings = {
+        "ACCORD_WORKERS": "4",
+        "ACCORD_TRUSTED_PROXIES": '["127.0.0.1/32"]',
+        "ACCORD_LOG_TIMEOUT": "20",
+        # However unevenly the kernel spreads a hundred requests over the workers.
+        "ACCORD_HOLDERS__API_PARTICULIER__MAX_IN_FLIGHT": "200",
+    }
     with deployed(tmp_path_factory.mktemp("world"), settings=settings) as running:
         yield running
 
