@@ -60,6 +60,8 @@ class Passage:
 
     ground: Ground
     query: Query
+    document: Callable[[Released], Mapping[str, object]] | None = None
+    """The body of its answer, where the path says more of it than the dataset does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ class Door:
             log_defect(error, asked.request_id)
             return await self._refuse(scope, asked, about, AccordError("internal_error"), usage=usage, began=began)
         # 6. answer
-        body = orjson.dumps(self._entrance.document(released))
+        body = orjson.dumps((passage.document or self._entrance.document)(released))
         return Reply(200, answer_headers(scope["headers"], usage=usage), body)
 
     async def _release(self, asked: Asked, dataset: Dataset, passage: Passage, began: float) -> Released:

@@ -7,7 +7,7 @@
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
 from typing import Any, TypeAlias
@@ -40,6 +40,8 @@ class Provider:
     name: str
     unknown: Words | None = None
     """Its own words for who it has no file of."""
+    says: Mapping[str, Row] = field(default_factory=dict)
+    """Rows of its own, by problem."""
 
 
 UNNUMBERED = Provider("00", "")
@@ -72,7 +74,7 @@ class Refused:
 
 def refused(error: AccordError, *, provider: Provider = UNNUMBERED) -> Refused:
     """What an application is told. ``provider``: of the path it asked."""
-    row = _row(error.slug)
+    row = _row(error.slug, provider)
     status = int(row.get("status", problem(error.slug).status))
     retry_in = error.facts.get("retry_in")
     return Refused(
@@ -86,7 +88,7 @@ def errors_of(error: AccordError, *, provider: Provider = UNNUMBERED) -> list[Er
     """The members of ``errors``."""
     if isinstance(error, ParametersRefused):
         return [_bad_parameter(fault) for fault in error.faults]
-    row = _row(error.slug)
+    row = _row(error.slug, provider)
     code, words, meta = _words(row, error.slug, provider)
     if row.get("retry") and "retry_in" in error.facts:
         meta["retry_in"] = error.facts["retry_in"]
@@ -100,7 +102,9 @@ def provider_of(path: str) -> Provider:
     """The data provider that a drop-in path names: the segment after its version."""
     match = _PROVIDER.match(path)
     row = table()["provider"].get(match[1]) if match is not None else None
-    return UNNUMBERED if row is None else Provider(row["prefix"], row["name"], row.get("unknown"))
+    if row is None:
+        return UNNUMBERED
+    return Provider(row["prefix"], row["name"], row.get("unknown"), row.get("says", {}))
 
 
 @lru_cache(maxsize=1)
@@ -109,8 +113,8 @@ def table() -> Mapping[str, Mapping[str, Any]]:
     return tomllib.loads(resources.files("exchange.dropin").joinpath("errors.toml").read_text("utf-8"))
 
 
-def _row(slug: str) -> Row:
-    row = table()["slug"].get(slug)
+def _row(slug: str, provider: Provider) -> Row:
+    row = provider.says.get(slug) or table()["slug"].get(slug)
     return row if row is not None else _BY_STATUS.get(problem(slug).status, _OTHERWISE)
 
 
@@ -120,7 +124,7 @@ def _words(row: Row, slug: str, provider: Provider) -> tuple[str, Words, dict[st
         code = str(row["code"])
         return code, table()["code"][code], {}
     subcode = str(row["subcode"])
-    words = table()["subcode"][subcode]
+    words = table()["subcode"][subcode] if "detail" not in row else {key: str(row[key]) for key in ("title", "detail")}
     if slug == "citizen_unknown_to_holder" and provider.unknown is not None:
         words = provider.unknown
     return provider.prefix + subcode, words, {"provider": provider.name} if provider.name else {}
