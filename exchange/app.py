@@ -42,6 +42,9 @@ from exchange.company import CompanyExchanges
 from exchange.company_door import CompanyDoor
 from exchange.consent_token import ConsentTokenVerifier
 from exchange.database import open_engine
+from exchange.dropin.api_entreprise import ApiEntrepriseEntrance
+from exchange.dropin.door import Door
+from exchange.dropin.pulse import Pulse
 from exchange.errors import ProblemWriter
 from exchange.feed import Feed
 from exchange.gateway import Gateway
@@ -81,7 +84,10 @@ class Accord:
             max_age=settings.feed_max_age,
         )
         self.datasets: Datasets = providers.load(
-            holder_configs(settings), stands=self.feed.stands, tell=_tell_of_holder
+            holder_configs(settings),
+            folder=settings.manifests_dir,
+            stands=self.feed.stands,
+            tell=_tell_of_holder,
         )
         self.feed.follow(self.datasets.forget)
         problems = ProblemWriter(settings.issuer)
@@ -134,14 +140,33 @@ class Accord:
             clock=clock,
         )
 
+        self._api_entreprise = self._entreprise_door(settings, keyring, recipient, releases, clock)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Exchanges take the short way, everything else the framework's."""
         if scope["type"] == "http" and self._companies.serves(scope["path"]):
             await self._companies(scope, receive, send)
         elif scope["type"] == "http" and scope["path"].startswith(PATH):
             await self._gateway(scope, receive, send)
+        elif scope["type"] == "http" and self._api_entreprise.serves(scope["path"]):
+            await self._api_entreprise(scope, receive, send)
         else:
             await self._surrounded(scope, receive, send)
+
+    def _entreprise_door(
+        self, settings: Settings, keyring: Keyring, recipient: Recipient, releases: Releases, clock: Callable[[], float]
+    ) -> Door:
+        """API Entreprise's own paths, for applications that were written for it."""
+        pulse = Pulse(clock)
+        entrance = ApiEntrepriseEntrance(
+            self.datasets,
+            knowledge=self.feed,
+            recipient=recipient,
+            pulse=pulse,
+            pseudonym_key=keyring.pseudonym,
+            base=settings.issuer,
+        )
+        return Door(entrance, recipient=recipient, releases=releases, pulse=pulse, clock=clock)
 
     def close(self) -> None:
         """Let go of threads and connections."""

@@ -30,7 +30,8 @@ from exchange.database import open_engine, pending_migrations
 from exchange.database_rights import RightsRefused, check_may_erase, reclaim
 from exchange.keyring import KeyringError, load_keyring
 from exchange.settings import Settings
-from providers.manifest import Manifest, manifests
+from providers.manifest import Manifest, ManifestError
+from providers.registry import catalogue
 from providers.retention import LONGEST, Retention
 
 WITHOUT_DATASET = "P1Y"
@@ -63,7 +64,10 @@ def run_retention(settings: Settings, *, erase: bool, now: float | None = None) 
     Raises :class:`RetentionRefused`.
     """
     clock = time.time if now is None else lambda: now
-    schedule = schedule_of(manifests(), now=clock())
+    try:
+        schedule = schedule_of(catalogue(settings.manifests_dir), now=clock())
+    except ManifestError as error:
+        raise RetentionRefused(str(error)) from None
     engine, store = open_engine(settings.database_url), open_store(settings.database_url)
     try:
         if pending_migrations(engine):

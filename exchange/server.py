@@ -19,6 +19,7 @@ from exchange.logs import configure_logs, log
 from exchange.protocol import BoundedProtocol
 from exchange.settings import Settings
 from providers import registry as providers
+from providers.manifest import ManifestError
 
 GRACE = 10
 """Seconds that requests under way are given when the server is asked to stop."""
@@ -88,7 +89,11 @@ def _check(settings: Settings) -> None:
         engine.dispose()
     if pending:
         raise ServeRefused("the database is not at the newest version: run 'accord db migrate'")
-    if not list(providers.load(holder_configs(settings)).ids()):
+    try:
+        datasets = providers.load(holder_configs(settings), folder=settings.manifests_dir)
+    except ManifestError as error:
+        raise ServeRefused(f"{error}\nsee 'accord providers check'") from None
+    if not datasets.ids():
         raise ServeRefused("no data holder is configured: set ACCORD_HOLDERS__<NAME>__URL and __TOKEN")
     try:
         Log.open(open_store(settings.database_url), keyring.log, origin=settings.log_origin).close()

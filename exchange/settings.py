@@ -178,6 +178,9 @@ class Settings(BaseSettings):
         default=None, description="Accord as a ProConnect partner; without it the auditors' pages are not offered"
     )
     holders: dict[str, HolderSettings] = Field(default_factory=dict, description="data holders by name")
+    manifests_dir: Path | None = Field(
+        default=None, description="folder of manifests of your own datasets, beside the catalogue's"
+    )
     database_url: Annotated[str, AfterValidator(_database_url)] = Field(
         default="sqlite:///accord.sqlite", description="sqlite:///PATH or postgresql://..."
     )

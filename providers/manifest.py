@@ -187,7 +187,7 @@ def manifests(folder: Path | None = None) -> Mapping[str, Manifest]:
     Raises :class:`ManifestError`, naming every fault of every file.
     """
     files = [*_files(resources.files("providers").joinpath("manifests")), *(_files(folder) if folder else [])]
-    read, faults = read_manifests([(one.name, one.read_text("utf-8")) for one in files])
+    read, faults = read_manifests([(one.name, _content(one)) for one in files])
     if faults:
         raise ManifestError(*faults)
     return {manifest.dataset: manifest for manifest in sorted(read, key=lambda one: one.dataset)}
@@ -198,6 +198,13 @@ def _files(folder: Traversable) -> list[Traversable]:
         return sorted((one for one in folder.iterdir() if one.name.endswith(".toml")), key=lambda one: one.name)
     except OSError:
         raise ManifestError(f"{folder}: a folder of manifests that can be read") from None
+
+
+def _content(file: Traversable) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, ValueError):
+        raise ManifestError(f"{file.name}: a text file (UTF-8) that can be read") from None
 
 
 def read_manifests(texts: Iterable[tuple[str, str]]) -> tuple[list[Manifest], list[str]]:

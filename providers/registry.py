@@ -93,16 +93,17 @@ def adapter_faults(manifest: Manifest, *, name: str) -> list[str]:
 def load(
     holders: Mapping[str, HolderConfig],
     *,
+    folder: Path | None = None,
     stands: Stands = lambda _index: False,
     tell: Tell = lambda _word, _what, _seconds: None,
 ) -> Datasets:
-    """The datasets of the holders configured.
+    """The datasets of the holders configured. Raises :class:`providers.manifest.ManifestError`.
 
-    ``stands``: whether an authorisation stands; without it nothing is kept about citizens. ``tell``: hears when a
-    holder or a dataset is cut off and when it is back.
+    ``folder``: of an operator's own manifests. ``stands``: whether an authorisation stands; without it nothing is kept
+    about citizens. ``tell``: hears when a holder or a dataset is cut off and when it is back.
     """
     transports = {name: Transport(name, config, tell=tell) for name, config in holders.items()}
-    offered = [one for one in manifests().values() if one.holder in holders]
+    offered = [one for one in catalogue(folder).values() if one.holder in holders]
     rates = _rates(offered, holders)
     cache = Cache(stands=stands)
 

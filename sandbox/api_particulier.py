@@ -3,24 +3,31 @@
 A file says which parameters it answers to, with which status and body. A request is answered by the file of which it
 states every parameter, compared as the API compares them: without case or accents, the given names from the first on.
 Of several, the file that states most wins, so that a precise file stands beside a vague one.
+
+Every dataset of the catalogue that API Particulier's adapter asks for has its path here, over the same files: what a
+file does not state of a dataset is made up by ``records.py``.
 """
 
 import hmac
 import json
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse
 
 from openapi.fields import FRANCE, CogCode, InvalidValue, PivotIdentity, siret
+from providers.adapters.api_particulier import PARAMETERS
+from providers.manifest import Manifest
+from providers.registry import catalogue
+from sandbox.records import login_of, record_of
 
-PATH = "/v3/dss/quotient_familial/identite"
-
+ADAPTER = "api_particulier"
 _TEXTS = (
     "nomNaissance",
     "nomUsage",
@@ -46,6 +53,8 @@ class Family:
     params: Mapping[str, Any] = field(repr=False)
     status: int
     payload: Mapping[str, Any] = field(repr=False)
+    datasets: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What it states of datasets other than the quotient familial, by name: ours, beside the State's own format."""
 
 
 def load_families(folder: Path) -> list[Family]:
@@ -61,7 +70,8 @@ def _load(file: Path) -> Family:
         read = yaml.safe_load(file.read_text(encoding="utf-8"))
         payload = read["payload"]
         body = json.loads(payload) if isinstance(payload, str) else payload
-        return Family(str(read.get("description", "")), read["params"], int(read["status"]), body)
+        told = read.get("datasets", {})
+        return Family(str(read.get("description", "")), read["params"], int(read["status"]), body, told)
     except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError):
         raise FamiliesInvalid(f"{file}: not a family file (description, params, status, payload)") from None
 
@@ -92,52 +102,71 @@ def _birthdate(params: Mapping[str, Any]) -> str | None:
     return f"{params['anneeDateNaissance']:04}-{month:02}-{day:02}"
 
 
-def router(families: Sequence[Family], token: str) -> APIRouter:
-    """The stand-in, for callers that hold ``token``."""
+def router(families: Sequence[Family], token: str, manifests: Mapping[str, Manifest] | None = None) -> APIRouter:
+    """The stand-in, for callers that hold ``token``. ``manifests``: of the datasets it answers for."""
     routes = APIRouter()
-
-    @routes.get(PATH)
-    def quotient_familial(
-        request: Request,
-        prenoms: Annotated[list[str], Query(alias="prenoms[]", max_length=10)] = [],  # noqa: B006  # never changed
-        authorization: Annotated[str, Header()] = "",
-    ) -> JSONResponse:
-        if not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
-            return _error(401, "00101", "Interdit", "Votre token n'est pas valide ou n'est pas renseigné", "token")
-        if (refused := _refused(request.query_params)) is not None:
-            return refused
-        asked = {name: request.query_params[name] for name in _TEXTS if name in request.query_params}
-        found = _find(families, {**asked, "prenoms": prenoms})
-        if found is None:
-            return _unknown()
-        return JSONResponse(dict(found.payload), found.status)
-
+    for manifest in (catalogue() if manifests is None else manifests).values():
+        if manifest.adapter == ADAPTER:
+            routes.add_api_route(manifest.path, _endpoint(manifest, families, token), methods=["GET"])
     return routes
 
 
-def _refused(query: Mapping[str, str]) -> JSONResponse | None:
+def _endpoint(manifest: Manifest, families: Sequence[Family], token: str) -> Callable[..., JSONResponse]:
+    def answer(request: Request, authorization: Annotated[str, Header()] = "") -> JSONResponse:
+        if not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
+            return _error(401, "00101", "Interdit", "Votre token n'est pas valide ou n'est pas renseigné", "token")
+        query = request.query_params
+        if (refused := _refused(manifest, query)) is not None:
+            return refused
+        asked = {name: query[name] for name in _TEXTS if name in query}
+        found = _find(manifest, families, {**asked, "prenoms": query.getlist("prenoms[]")}, query)
+        if found is None:
+            return _unknown()
+        return JSONResponse(_payload(manifest, found), found.status)
+
+    return answer
+
+
+def _payload(manifest: Manifest, found: Family) -> dict[str, Any]:
+    if found.status != HTTPStatus.OK:
+        return dict(found.payload)
+    return {"data": record_of(manifest, found), "links": {}, "meta": {}}
+
+
+def _refused(manifest: Manifest, query: Mapping[str, str]) -> JSONResponse | None:
     try:
         siret(query.get("recipient"))
     except InvalidValue:
         detail = "Le paramètre recipient n'est pas un numéro de SIRET valide"
         return _error(422, "00210", "Entité non traitable", detail, "recipient")
-    for name in _REQUIRED:
+    sent = {name for part in manifest.identity for name in PARAMETERS[part]}
+    required = [name for name in _REQUIRED if name in sent]
+    required += [name for name, one in manifest.parameters.items() if one.required]
+    for name in required:
         if not query.get(name):
             detail = "Un ou plusieurs paramètres de civilité ne sont pas correctement formatés"
             return _error(422, "00366", "Entité non traitable", detail, name)
     return None
 
 
-def _find(families: Sequence[Family], asked: Mapping[str, Any]) -> Family | None:
-    fitting = [family for family in families if _answers(family.params, asked)]
+def _find(
+    manifest: Manifest, families: Sequence[Family], asked: Mapping[str, Any], query: Mapping[str, str]
+) -> Family | None:
+    if not manifest.identity:
+        names = {query.get(name) for name in manifest.parameters}
+        return next((family for family in families if login_of(family.params) in names), None)
+    sent = {name for part in manifest.identity for name in PARAMETERS[part]}
+    told = [name for name in _TEXTS if name in sent]
+    fitting = [family for family in families if _answers(family.params, asked, told, manifest.given_names)]
     return max(fitting, key=lambda family: _stated(family.params), default=None)
 
 
-def _answers(params: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
-    names = [_plain(name) for name in params.get("prenoms", ())]
+def _answers(params: Mapping[str, Any], asked: Mapping[str, Any], told: Collection[str], given_names: int) -> bool:
+    """``told``: the parameters that this dataset's question states."""
+    names = [_plain(name) for name in params.get("prenoms", ())][:given_names]
     if [_plain(name) for name in asked["prenoms"]][: len(names)] != names:
         return False
-    return all(_plain(params[name]) == _plain(asked.get(name, "")) for name in _TEXTS if name in params)
+    return all(_plain(params[name]) == _plain(asked.get(name, "")) for name in told if name in params)
 
 
 def _stated(params: Mapping[str, Any]) -> int:

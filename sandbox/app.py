@@ -5,9 +5,11 @@ API Particulier answers under its own paths; the town's portal is at ``/``.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fastapi import FastAPI
 
+from providers.registry import catalogue
 from sandbox import api_particulier, franceconnect, portail_famille, proconnect
 from sandbox.api_particulier import Family, identity_of
 from sandbox.franceconnect import Partner, Person, Provider
@@ -32,6 +34,8 @@ class SandboxConfig:
     holder_token: str = field(repr=False)
     """The token API Particulier expects."""
     families: Sequence[Family] = field(repr=False)
+    manifests: Path | None = None
+    """A folder of an operator's own datasets, as Accord has it in ACCORD_MANIFESTS_DIR."""
 
 
 def create_sandbox(config: SandboxConfig) -> FastAPI:
@@ -47,7 +51,7 @@ def create_sandbox(config: SandboxConfig) -> FastAPI:
         people=proconnect.agents_of(config.portal.recipient),
     )
     app.include_router(proconnect.router(agents), prefix=PROCONNECT_PATH)
-    app.include_router(api_particulier.router(config.families, config.holder_token))
+    app.include_router(api_particulier.router(config.families, config.holder_token, catalogue(config.manifests)))
     app.include_router(portail_famille.router(config.portal))
     return app
 

@@ -62,17 +62,20 @@ def make_world(
     sandbox_port: int,
     fixtures: Path | None = None,
     fields: tuple[str, ...] | None = None,
+    dataset: str | None = None,
+    manifests: Path | None = None,
     today: Callable[[], date] = lambda: datetime.now(UTC).date(),
 ) -> World:
     """Write the world for Accord on ``port`` and the sandbox on ``sandbox_port``, over ``fixtures`` or our families.
 
-    ``fields`` replaces what the town is habilitated for and asks. Keys that are there already are kept; raises
+    ``dataset`` and ``fields`` replace what the town is habilitated for and asks; ``manifests`` is a folder of datasets
+    beside the catalogue's. Keys that are there already are kept; raises
     :class:`exchange.keyring.KeyringError` when one cannot be read.
     """
     accord_url, sandbox_url = f"http://localhost:{port}", f"http://localhost:{sandbox_port}"
-    sandbox = _sandbox(accord_url, sandbox_url, fixtures)
-    if fields is not None:
-        sandbox = replace(sandbox, portal=replace(sandbox.portal, fields=fields))
+    sandbox = replace(_sandbox(accord_url, sandbox_url, fixtures), manifests=manifests)
+    asked = {name: value for name, value in (("dataset", dataset), ("fields", fields)) if value is not None}
+    sandbox = replace(sandbox, portal=replace(sandbox.portal, **asked))  # type: ignore[arg-type]  # each of its type
     folder.mkdir(parents=True, exist_ok=True)
     registry = folder / REGISTRY_FILE
     registry.write_text(
@@ -128,6 +131,7 @@ def _environment(folder: Path, accord_url: str, port: int, sandbox: SandboxConfi
         "ACCORD_PROCONNECT__CLIENT_SECRET": sandbox.agents_partner.client_secret,
         "ACCORD_HOLDERS__API_PARTICULIER__URL": sandbox.base_url,
         "ACCORD_HOLDERS__API_PARTICULIER__TOKEN": sandbox.holder_token,
+        **({"ACCORD_MANIFESTS_DIR": str(sandbox.manifests)} if sandbox.manifests is not None else {}),
     }
 
 
