@@ -36,10 +36,11 @@ def decide(asked: Asked, token: ConsentToken, registry: Registry, *, now: int) -
 
 
 def habilitation_for(registry: Registry, client_id: str, detail: Detail, *, now: int) -> Habilitation | Refusal:
-    """The habilitation in force that covers the recipient, application, dataset and purpose."""
+    """The habilitation in force that covers the recipient, application, dataset and purpose, and rests on consent."""
     candidates = []
     for one in registry.habilitations.get((detail.recipient, detail.dataset), ()):
-        if detail.purpose in one.purposes and (not one.clients or client_id in one.clients):
+        covers = detail.purpose in one.purposes and (not one.clients or client_id in one.clients)
+        if covers and "consent" in one.grounds:
             if one.valid_from <= now < one.valid_until:
                 return one
             candidates.append(one)

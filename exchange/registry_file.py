@@ -272,6 +272,16 @@ def _check_habilitation(habilitation: HabilitationEntry, known: _Known) -> Itera
     for number, field in enumerate(habilitation.fields, 1):
         if field not in dataset.manifest.fields:
             yield f"fields[{number}]: {habilitation.dataset} has no field {field!r}"
+    yield from _check_ground(habilitation, about_company=dataset.manifest.subject == "company")
+
+
+def _check_ground(habilitation: HabilitationEntry, *, about_company: bool) -> Iterable[str]:
+    if about_company and set(habilitation.grounds) != {"company"}:
+        yield 'grounds: ["company"] for a dataset about companies, which no citizen agrees to'
+    if about_company and habilitation.legal_basis == "consent":
+        yield "legal_basis: public_task or legal_obligation for a dataset about companies"
+    if not about_company and "company" in habilitation.grounds:
+        yield "grounds: 'company' is for datasets about companies"
 
 
 def _check_delegation(delegation: DelegationEntry, known: _Known) -> Iterable[str]:
