@@ -6,13 +6,25 @@ member it does not know is refused rather than passed over: a limit the client s
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias, TypeVar, cast
 
 from consent.errors import OAuthError
-from consent.model import DETAIL_TYPE_PREFIX, MAX_PER_DAY, AccessMode, Client, Detail
+from consent.model import DETAIL_TYPE_PREFIX, MAX_PER_DAY, AccessMode, Client, Detail, FieldNotice
 from consent.ports import Catalogue
 from openapi.fields import InvalidValue, Siret, siret
+from openapi.rules import (
+    LARGEST,
+    MAX_CUTS,
+    MAX_RULES,
+    MEMBERS,
+    OLDEST,
+    RULE_NAME,
+    Rule,
+    RuleKind,
+    check_together,
+    rule_from_claim,
+)
 
 MAX_LENGTH = 4096
 """Characters of the JSON text; what is granted must fit in a token."""
@@ -23,7 +35,7 @@ Members: TypeAlias = Mapping[str, object]
 _Value = TypeVar("_Value")
 
 _REQUIRED = frozenset({"type", "datatypes", "purpose", "recipient"})
-_KNOWN = _REQUIRED | {"access", "max_per_day", "expires_at", "retention"}
+_KNOWN = _REQUIRED | {"derived", "access", "max_per_day", "expires_at", "retention"}
 _PURPOSE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 _RETENTION = re.compile(r"P[1-9][0-9]{0,3}[DWMY]\Z")
 _ACCESS_MODES = ("once", "recurring")
@@ -45,25 +57,38 @@ def parse_details(text: str, *, client: Client, catalogue: Catalogue, now: int) 
     return details
 
 
-def schema_of(dataset: str, fields: Iterable[str]) -> dict[str, Any]:
+_FITTING: Mapping[RuleKind, frozenset[str]] = {
+    "bracket": frozenset({"integer", "number"}),
+    "at_most": frozenset({"integer", "number"}),
+    "at_least": frozenset({"integer", "number"}),
+    "is_present": frozenset({"string", "date", "integer", "number", "boolean"}),
+    "count": frozenset({"date"}),
+}
+"""Over fields of which types each kind of rule may be."""
+
+
+def schema_of(dataset: str, fields: Mapping[str, str]) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a detail about one dataset, saying what :func:`parse_details` accepts.
 
-    What no schema can say (whose SIRET, which purposes, the future) is the registry's, and the clock's.
+    ``fields``: the type of each by its name. What no schema can say (whose SIRET, which purposes, the future, bounds
+    that rise, what the rules tell together) is the registry's, the clock's, and :mod:`openapi.rules`'.
     """
+    rules = [_rule_schema(kind, fields) for kind in MEMBERS if not _FITTING[kind].isdisjoint(fields.values())]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",
         "required": sorted(_REQUIRED),
         "additionalProperties": False,
+        "anyOf": [{"properties": {"datatypes": {"minItems": 1}}}, {"required": ["derived"]}],
         "properties": {
             "type": {"const": DETAIL_TYPE_PREFIX + dataset},
             "datatypes": {
                 "type": "array",
                 "items": {"enum": list(fields)},
-                "minItems": 1,
                 "maxItems": MAX_FIELDS,
                 "uniqueItems": True,
             },
+            "derived": {"type": "array", "items": {"oneOf": rules}, "minItems": 1, "maxItems": MAX_RULES},
             "purpose": {"type": "string", "pattern": _anchored(_PURPOSE)},
             "recipient": {"type": "string", "pattern": "^[0-9]{14}$"},
             "access": {"enum": list(_ACCESS_MODES), "default": "once"},
@@ -71,6 +96,28 @@ def schema_of(dataset: str, fields: Iterable[str]) -> dict[str, Any]:
             "expires_at": {"type": "integer", "minimum": 1, "maximum": _LATEST},
             "retention": {"type": "string", "pattern": _anchored(_RETENTION)},
         },
+    }
+
+
+def _rule_schema(kind: RuleKind, fields: Mapping[str, str]) -> dict[str, Any]:
+    number = {"type": "integer", "minimum": -LARGEST, "maximum": LARGEST}
+    members: Mapping[str, dict[str, Any]] = {
+        "bounds": {"type": "array", "items": number, "minItems": 1, "maxItems": MAX_CUTS, "uniqueItems": True},
+        "value": number,
+        "under_years": {"type": "integer", "minimum": 1, "maximum": OLDEST},
+    }
+    properties = {
+        "name": {"type": "string", "pattern": _anchored(RULE_NAME), "not": {"enum": list(fields)}},
+        "rule": {"const": kind},
+        "field": {"enum": [name for name, of_type in fields.items() if of_type in _FITTING[kind]]},
+    }
+    if (member := MEMBERS[kind]) is not None:
+        properties[member] = members[member]
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": sorted(properties),
+        "additionalProperties": False,
     }
 
 
@@ -96,6 +143,7 @@ def from_claims(claims: Sequence[Members]) -> tuple[Detail, ...]:
             max_per_day=cast("int | None", claim.get("max_per_day")),
             expires_at=cast("int | None", claim.get("expires_at")),
             retention=cast("str | None", claim.get("retention")),
+            rules=tuple(rule_from_claim(rule) for rule in cast("list[object]", claim.get("derived", []))),
         )
         for claim in claims
     )
@@ -133,9 +181,11 @@ def _detail(members: Members, *, client: Client, catalogue: Catalogue, now: int,
     if not members.keys() <= _KNOWN:
         _refuse(f"[{place}]", f"no other members than {', '.join(sorted(_KNOWN))}")
     dataset, offered = _dataset(members["type"], catalogue)
+    fields = _fields(members["datatypes"], offered, least=0 if "derived" in members else 1)
     return Detail(
         dataset=dataset,
-        fields=_fields(members["datatypes"], offered),
+        fields=fields,
+        rules=_rules(members["derived"], fields, offered) if "derived" in members else (),
         purpose=_purpose(members["purpose"]),
         recipient=_recipient(members["recipient"], client),
         access=_access(members.get("access", "once")),
@@ -145,7 +195,7 @@ def _detail(members: Members, *, client: Client, catalogue: Catalogue, now: int,
     )
 
 
-def _dataset(value: object, catalogue: Catalogue) -> tuple[str, Mapping[str, object]]:
+def _dataset(value: object, catalogue: Catalogue) -> tuple[str, Mapping[str, FieldNotice]]:
     known = isinstance(value, str) and value.startswith(DETAIL_TYPE_PREFIX)
     dataset = str(value).removeprefix(DETAIL_TYPE_PREFIX)
     notice = catalogue.notice(dataset) if known else None
@@ -154,14 +204,37 @@ def _dataset(value: object, catalogue: Catalogue) -> tuple[str, Mapping[str, obj
     return dataset, notice.fields
 
 
-def _fields(value: object, offered: Mapping[str, object]) -> tuple[str, ...]:
-    if not isinstance(value, list) or not 0 < len(value) <= MAX_FIELDS:
-        _refuse("datatypes", f"an array of 1 to {MAX_FIELDS} field names")
+def _fields(value: object, offered: Mapping[str, object], *, least: int) -> tuple[str, ...]:
+    if not isinstance(value, list) or not least <= len(value) <= MAX_FIELDS:
+        _refuse("datatypes", f"an array of {least} to {MAX_FIELDS} field names")
     if not all(isinstance(name, str) and name in offered for name in value):
         _refuse("datatypes", "fields of the dataset, listed at /v1/datasets")
     if len(set(value)) != len(value):
         _refuse("datatypes", "each field at most once")
     return tuple(value)
+
+
+def _rules(value: object, fields: Sequence[str], offered: Mapping[str, FieldNotice]) -> tuple[Rule, ...]:
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_RULES:
+        _refuse("derived", f"an array of 1 to {MAX_RULES} rules")
+    try:
+        rules = tuple(map(rule_from_claim, value))
+        check_together(rules, fields)
+    except InvalidValue as error:
+        _refuse(error.field, error.expected)
+    for rule in rules:
+        _check_fit(rule, offered)
+    return rules
+
+
+def _check_fit(rule: Rule, offered: Mapping[str, FieldNotice]) -> None:
+    field = offered.get(rule.field)
+    if field is None:
+        _refuse("field", "a field of the dataset, listed at /v1/datasets")
+    if field.type not in _FITTING[rule.kind]:
+        _refuse("field", f"for {rule.kind}, a field of type {' or '.join(sorted(_FITTING[rule.kind]))}")
+    if rule.name in offered:
+        _refuse("name", "not the name of a field")
 
 
 def _purpose(value: object) -> str:

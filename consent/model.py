@@ -14,6 +14,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, TypeAlias
 
 from openapi.fields import Siret
+from openapi.rules import Rule
 
 DETAIL_TYPE_PREFIX = "urn:accord:"
 
@@ -46,7 +47,10 @@ RENEWAL_SHARE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One ``authorization_details`` object (RFC 9396) of ours, checked: what is asked or what was granted."""
+    """One ``authorization_details`` object (RFC 9396) of ours, checked: what is asked or what was granted.
+
+    ``fields`` leave as they are; of the fields that ``rules`` are about, only the answers.
+    """
 
     dataset: str
     fields: tuple[str, ...]
@@ -56,12 +60,19 @@ class Detail:
     max_per_day: int | None = None
     expires_at: int | None = None
     retention: str | None = None
+    rules: tuple[Rule, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a citizen may give or not, each by its name: fields, then derived answers."""
+        return (*self.fields, *(rule.name for rule in self.rules))
 
     def to_claim(self) -> dict[str, object]:
         """The object as RFC 9396 carries it, without missing members."""
         claim: dict[str, object] = {
             "type": DETAIL_TYPE_PREFIX + self.dataset,
             "datatypes": list(self.fields),
+            "derived": [rule.to_claim() for rule in self.rules] or None,
             "purpose": self.purpose,
             "recipient": self.recipient,
             "access": self.access,
@@ -123,11 +134,15 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class FieldNotice:
-    """A field as the citizen reads it, and whom it is about."""
+    """A field as the citizen reads it, and whom it is about.
+
+    ``type``: ``string``, ``date``, ``integer``, ``number`` or ``boolean``.
+    """
 
     name: str
     label: Mapping[str, str]
     about: About = "citizen"
+    type: str = "string"
 
 
 @dataclass(frozen=True, slots=True)

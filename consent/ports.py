@@ -84,7 +84,11 @@ class Journal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AccessView:
-    """One access as the citizen sees it. ``time`` is RFC 3339; ``outcome`` is ``ok`` or a problem's slug."""
+    """One access as the citizen sees it. ``time`` is RFC 3339; ``outcome`` is ``ok`` or a problem's slug.
+
+    ``rules``: the texts of the rules that were answered. Of the fields that they are about, which ``fields`` names
+    too, nothing else left.
+    """
 
     index: int
     access_id: str
@@ -97,6 +101,7 @@ class AccessView:
     legal_basis: str
     outcome: str
     grant_id: str
+    rules: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from consent.model import Detail, Grant
+from consent.model import DatasetNotice, Detail, Grant
+from consent.pages.derived import in_words
 from consent.ports import Catalogue, Permit, Refusal, Registry
+from openapi.pages.language import LANGUAGES
 from openapi.problem import Language
+from openapi.rules import Rule
 
 Json: TypeAlias = dict[str, object]
 
@@ -94,7 +97,8 @@ class RecordWriter:
                     "dct:title": _words(dataset.fields[field].label if dataset and field in dataset.fields else {}),
                 }
                 for field in detail.fields
-            ],
+            ]
+            + [_derived(detail, rule, dataset) for rule in detail.rules],
             "dpv:hasDataSource": {"@type": "dpv:DataSource", "dct:title": _words(dataset.holder if dataset else {})},
             "dpv:hasRecipient": self._organisation(grant),
             "dpv:hasFrequency": {"@id": "dpv:SingularFrequency" if detail.access == "once" else "dpv:OftenFrequency"},
@@ -127,6 +131,18 @@ class RecordWriter:
         if notice is not None:
             shown |= {"dct:language": notice.language, "dct:description": notice.content}
         return shown
+
+
+def _derived(detail: Detail, rule: Rule, dataset: DatasetNotice | None) -> Json:
+    """An answer worked out from a field that is not disclosed itself."""
+    field = dataset.fields.get(rule.field) if dataset else None
+    return {
+        "@id": f"accord:{detail.dataset}:{rule.name}",
+        "@type": "dpv:DerivedPersonalData",
+        "dct:title": _words({language: in_words(rule, field, language) for language in LANGUAGES}),
+        "dct:source": {"@id": f"accord:{detail.dataset}:{rule.field}"},
+        "accord:rule": rule.text,
+    }
 
 
 def _events(grant: Grant, now: int) -> Iterator[Json]:

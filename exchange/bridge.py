@@ -18,6 +18,7 @@ from exchange.model import Refusal as PolicyRefusal
 from exchange.policy import habilitation_for
 from openapi.fields import Siret
 from openapi.problem import AccordError
+from openapi.rules import sources
 from providers.registry import Datasets
 
 _Read = TypeVar("_Read")
@@ -53,7 +54,7 @@ class HabilitationRegistry:
         found = habilitation_for(self._feed.registry, client.client_id, detail, now=now)
         if isinstance(found, PolicyRefusal):
             return Refusal(found.slug, found.facts)
-        beyond = tuple(sorted(set(detail.fields) - found.fields))
+        beyond = tuple(sorted({*detail.fields} - found.fields | {*sources(detail.rules)} - found.answerable))
         if beyond:
             return Refusal("field_not_habilitated", {"fields": beyond})
         return Permit(found.purposes[detail.purpose], found.legal_basis, found.valid_until)
@@ -143,7 +144,9 @@ def _notice(datasets: Datasets, name: str) -> DatasetNotice:
         dataset=name,
         title=manifest.title,
         holder=manifest.provider,
-        fields={path: FieldNotice(path, field.label, field.about) for path, field in manifest.fields.items()},
+        fields={
+            path: FieldNotice(path, field.label, field.about, field.type) for path, field in manifest.fields.items()
+        },
         legal_basis=manifest.legal_basis,
     )
 
@@ -156,6 +159,7 @@ def _view(record: AccessRecord) -> AccessView:
         time=str(skeleton.get("time", "")),
         dataset=str(skeleton.get("dataset", "")),
         fields=[str(name) for name in _list(skeleton.get("fields"))],
+        rules=[str(text) for text in _list(skeleton.get("rules"))],
         recipient=str(skeleton.get("recipient", "")),
         client_id=str(skeleton.get("client", "")),
         purpose=str(skeleton.get("purpose", "")),

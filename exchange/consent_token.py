@@ -20,8 +20,9 @@ from consent.dpop import is_thumbprint
 from consent.model import DETAIL_TYPE_PREFIX, MAX_PER_DAY, Detail
 from consent.status import index_of
 from exchange.model import ConsentToken
-from openapi.fields import PivotIdentity, Siret
+from openapi.fields import InvalidValue, PivotIdentity, Siret
 from openapi.problem import AccordError, Fact
+from openapi.rules import Rule, check_together, rule_from_claim
 
 MAX_TOKEN_BYTES = 16_384
 CLOCK_SKEW = 5
@@ -236,7 +237,7 @@ def _details(claims: Claims) -> dict[str, Detail]:
         raise _bad("authorization_details")
     try:
         return {detail.dataset: detail for detail in map(_detail, details)}
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, InvalidValue):
         raise _bad("authorization_details") from None
 
 
@@ -258,7 +259,17 @@ def _detail(claim: dict[str, object]) -> Detail:
         max_per_day=_limit(claim),
         expires_at=_integer(claim, "expires_at") if "expires_at" in claim else None,
         retention=_text(claim, "retention") if "retention" in claim else None,
+        rules=_rules(claim["derived"], fields) if "derived" in claim else (),
     )
+
+
+def _rules(claim: object, fields: list[str]) -> tuple[Rule, ...]:
+    """The rules, under every limit under which they were agreed to."""
+    if not isinstance(claim, list):
+        raise TypeError("derived")
+    rules = tuple(map(rule_from_claim, claim))
+    check_together(rules, fields)
+    return rules
 
 
 def _limit(claim: dict[str, object]) -> int | None:

@@ -9,6 +9,7 @@ from audit.model import DetailValue, EntryValue
 from consent.model import Client, Detail
 from openapi.fields import PivotIdentity, Siret
 from openapi.problem import Fact
+from openapi.rules import Rule
 
 GroundKind: TypeAlias = Literal["consent", "franceconnect", "agent", "application", "company"]
 """A consent token; the citizen's FranceConnect token; an agent who says why; the application's own procedure, recorded
@@ -34,6 +35,13 @@ class Habilitation:
     datapass: str | None = None
     grounds: frozenset[GroundKind] = frozenset({"consent"})
     """On what an access under it may rest."""
+    derived_only: frozenset[str] = frozenset()
+    """Fields that rules may be about and that never leave as they are."""
+
+    @property
+    def answerable(self) -> frozenset[str]:
+        """Fields that rules may be about."""
+        return self.fields | self.derived_only
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,25 +133,28 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request as it came in, bounded and parsed. Holds only names that the catalogue knows."""
+    """One request as it came in, bounded and parsed. Holds names that the catalogue knows, or under ``derived``."""
 
     request_id: str
     dataset: str = ""
     """Empty: unknown."""
     fields: tuple[str, ...] = ()
-    """Empty: every field that was consented."""
+    """Empty, and nothing under ``derived``: all that was consented."""
     token: bytes = field(default=b"", repr=False)
     is_dpop: bool = False
     """Whether the token came under the ``DPoP`` scheme rather than ``Bearer``."""
     proofs: tuple[str, ...] = field(default=(), repr=False)
     fault: Refusal | None = None
     """What is wrong with the request itself, found before anything was checked."""
+    derived: tuple[str, ...] = field(default=(), repr=False)
+    """What may be names of derived answers: the caller's own words, which the log must not repeat."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """The exchange may go on, with these fields."""
+    """The exchange may go on, with these fields and the answers to these rules."""
 
     fields: tuple[str, ...]
     detail: Detail
     habilitation: Habilitation
+    rules: tuple[Rule, ...] = ()

@@ -10,7 +10,9 @@ from urllib.parse import urlencode
 from consent.errors import OAuthError
 from consent.model import Client, Detail
 from consent.ports import Permit
+from openapi.fields import InvalidValue
 from openapi.problem import AccordError
+from openapi.rules import check_together
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +50,16 @@ def narrowed(
 ) -> tuple[Detail, ...]:
     """What the citizen grants: of each detail the ``fields`` at its place, until ``expires_at``.
 
-    A detail without fields is left out. Raises ``AccordError('request_malformed')`` for anything wider than what was
-    asked, for nothing at all, and for an end that is past or too late.
+    Derived answers count among them, by the names of their rules. A detail without any is left out. Raises
+    ``AccordError('request_malformed')`` for anything wider than what was asked, for nothing at all, and for an end that
+    is past or too late.
     """
     if len(fields) != len(pending.details):
         raise _malformed("fields", "one list for each detail")
     if not now < expires_at <= pending.latest_end:
         raise _malformed("expires_at", "in the future, and no later than was asked")
     granted = tuple(
-        replace(detail, fields=_kept(detail, chosen), expires_at=expires_at)
+        replace(_kept(detail, chosen), expires_at=expires_at)
         for detail, chosen in zip(pending.details, fields, strict=True)
         if chosen
     )
@@ -68,7 +71,8 @@ def narrowed(
 def merged(earlier: Sequence[Detail], asked: Sequence[Detail]) -> tuple[Detail, ...]:
     """What is asked and, beside it, what was granted before: the citizen decides on the whole.
 
-    Raises ``OAuthError('invalid_authorization_details')`` where one dataset would serve two purposes.
+    Of two rules of one name, the one asked for now. Raises ``OAuthError('invalid_authorization_details')`` where one
+    dataset would serve two purposes, or where rules would tell too much together.
     """
     before = {detail.dataset: detail for detail in earlier}
     whole = []
@@ -76,7 +80,7 @@ def merged(earlier: Sequence[Detail], asked: Sequence[Detail]) -> tuple[Detail, 
         old = before.pop(detail.dataset, detail)
         if old.purpose != detail.purpose:
             raise OAuthError("invalid_authorization_details", "purpose: another than that of the grant to merge with")
-        whole.append(replace(detail, fields=tuple(dict.fromkeys((*detail.fields, *old.fields)))))
+        whole.append(_joined(detail, old))
     return (*whole, *before.values())
 
 
@@ -86,11 +90,26 @@ def response_url(redirect_uri: str, *, issuer: str, state: str | None, **paramet
     return f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(query)}"
 
 
-def _kept(detail: Detail, chosen: Sequence[str]) -> tuple[str, ...]:
+def _joined(detail: Detail, old: Detail) -> Detail:
+    fields = tuple(dict.fromkeys((*detail.fields, *old.fields)))
+    by_name = {rule.name: rule for rule in (*old.rules, *detail.rules)}
+    try:
+        check_together(tuple(by_name.values()), fields)
+    except InvalidValue as error:
+        told = f"{error.field}: {error.expected}, with the grant to merge with"
+        raise OAuthError("invalid_authorization_details", told) from None
+    return replace(detail, fields=fields, rules=tuple(by_name.values()))
+
+
+def _kept(detail: Detail, chosen: Sequence[str]) -> Detail:
     wanted = set(chosen)
-    if not wanted <= set(detail.fields):
+    if not wanted <= set(detail.names):
         raise _malformed("fields", "only fields that were asked for")
-    return tuple(name for name in detail.fields if name in wanted)
+    return replace(
+        detail,
+        fields=tuple(name for name in detail.fields if name in wanted),
+        rules=tuple(rule for rule in detail.rules if rule.name in wanted),
+    )
 
 
 def _malformed(field: str, expected: str) -> AccordError:

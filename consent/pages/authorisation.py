@@ -12,6 +12,7 @@ from consent.pages.site import Site
 from consent.pages.texts import named, say
 from consent.ports import AccessView
 from consent.session import Session
+from openapi.rules import sources
 
 LAST = 5
 """Accesses shown of it; the rest is under 'my accesses'."""
@@ -69,7 +70,9 @@ def _is_near_its_end(grant: Grant, now: int) -> bool:
 
 def _is_about_children(site: Site, grant: Grant) -> bool:
     """Whether one of its fields is about a child rather than about her."""
-    notices = [(site.catalogue.notice(detail.dataset), detail.fields) for detail in grant.details]
+    notices = [
+        (site.catalogue.notice(detail.dataset), (*detail.fields, *sources(detail.rules))) for detail in grant.details
+    ]
     return any(
         notice.fields[name].about == "child"
         for notice, names in notices

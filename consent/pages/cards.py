@@ -1,16 +1,17 @@
 """Grants and accesses put into a citizen's words. Pure but for the two ports that know the names."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from consent.model import Detail, Grant
 from consent.pages.dates import day, moment_of
+from consent.pages.derived import in_words, read_rules
 from consent.pages.notice import spaced_siret
 from consent.pages.texts import named, say
 from consent.ports import AccessView, Catalogue, Permit, Registry
 from openapi.fields import Siret
 from openapi.problem import Language, problem
+from openapi.rules import sources
 
 Standing: TypeAlias = Literal["active", "suspended", "withdrawn", "expired"]
 
@@ -74,7 +75,7 @@ class Wording:
             grant_id=grant.grant_id,
             organisation=self.organisation(grant.recipient),
             application=self.application(grant.client_id),
-            items=tuple(self._item(detail.dataset, detail.fields) for detail in grant.details),
+            items=tuple(self._item(detail) for detail in grant.details),
             purposes=tuple(dict.fromkeys(self.purpose(grant.client_id, detail) for detail in grant.details)),
             use=say(self.language, "grants.recurring" if recurring else "grants.once"),
             given=day(grant.given_at, self.language),
@@ -87,7 +88,9 @@ class Wording:
         """One access."""
         sent = access.outcome == "ok"
         recipient = Siret(access.recipient)
-        detail = Detail(access.dataset, tuple(access.fields), access.purpose, recipient)
+        rules = read_rules(access.rules)
+        plain = tuple(name for name in access.fields if name not in sources(rules))
+        detail = Detail(access.dataset, plain, access.purpose, recipient, rules=rules)
         reason = problem(access.outcome).title[self.language]
         return AccessCard(
             index=access.index,
@@ -95,7 +98,7 @@ class Wording:
             moment=moment_of(access.time, self.language),
             organisation=self.organisation(recipient),
             application=self.application(access.client_id),
-            item=self._item(access.dataset, access.fields),
+            item=self._item(detail),
             purpose=self.purpose(access.client_id, detail),
             ground=named(self.language, "basis", access.legal_basis),
             sent=sent,
@@ -114,12 +117,12 @@ class Wording:
         client = self.registry.client(client_id)
         return client.name if client else client_id
 
-    def _item(self, dataset: str, fields: Sequence[str]) -> Item:
-        notice = self.catalogue.notice(dataset)
-        if notice is None:
-            return Item(dataset, tuple(fields))
-        labels = (notice.fields[name].label[self.language] if name in notice.fields else name for name in fields)
-        return Item(notice.title[self.language], tuple(labels))
+    def _item(self, detail: Detail) -> Item:
+        notice = self.catalogue.notice(detail.dataset)
+        known = notice.fields if notice else {}
+        labels = (known[name].label[self.language] if name in known else name for name in detail.fields)
+        derived = (in_words(rule, known.get(rule.field), self.language) for rule in detail.rules)
+        return Item(notice.title[self.language] if notice else detail.dataset, (*labels, *derived))
 
     def purpose(self, client_id: str, detail: Detail) -> str:
         """The purpose's words live in the habilitation; once it is gone, its code stays readable."""

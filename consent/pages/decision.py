@@ -138,6 +138,6 @@ def _chosen(pending: PendingAuthorization, ticked: Sequence[str]) -> tuple[tuple
     """The fields ticked, detail by detail, in the order asked; whatever else the form names is not there."""
     wanted = set(ticked)
     return tuple(
-        tuple(name for name in detail.fields if f"{place}:{name}" in wanted)
+        tuple(name for name in detail.names if f"{place}:{name}" in wanted)
         for place, detail in enumerate(pending.details)
     )

@@ -12,9 +12,11 @@ from typing import Literal, TypeAlias
 
 from consent.model import Client, DatasetNotice, Detail
 from consent.pages.dates import day, end_of_day, moment
+from consent.pages.derived import in_words
 from consent.pages.texts import named, say
 from consent.ports import Permit
 from openapi.problem import Language
+from openapi.rules import sources
 
 VERSION = "2"
 """Raised whenever the sentences of the notice change."""
@@ -128,11 +130,12 @@ def _who(client: Client, language: Language) -> Part:
 
 
 def _what(place: int, asked: Asked, language: Language) -> Part:
-    options = tuple(
-        Option(f"{place}:{name}", asked.dataset.fields[name].label[language]) for name in asked.detail.fields
-    )
+    detail, offered = asked.detail, asked.dataset.fields
+    plain = (Option(f"{place}:{name}", offered[name].label[language]) for name in detail.fields)
+    derived = (Option(f"{place}:{rule.name}", in_words(rule, offered[rule.field], language)) for rule in detail.rules)
+    options = (*plain, *derived)
     lines = [asked.dataset.title[language]]
-    if any(asked.dataset.fields[name].about == "child" for name in asked.detail.fields):
+    if any(offered[name].about == "child" for name in (*detail.fields, *sources(detail.rules))):
         lines.append(say(language, "notice.children"))
     return Part("what", say(language, "notice.what"), tuple(lines), "fields", options)
 

@@ -35,6 +35,7 @@ TOWN = Siret("73282932000074")
 OTHER_TOWN = Siret("35600000000048")
 CALLBACK = "https://portail.example/retour"
 FIELDS = ("quotient_familial.valeur", "quotient_familial.mois", "adresse.code_postal_ville")
+TYPES = dict(zip(FIELDS, ("integer", "integer", "string"), strict=True)) | {"enfants.date_naissance": "date"}
 CITIZEN = Citizen(pseudonym="pseudonym-of-jeanne", identity="sealed.identity", acr="eidas1")
 VERIFIER = "a-verifier-of-at-least-forty-three-characters-0"
 NOTICE = "ab" * 32
@@ -58,7 +59,7 @@ class FakeCatalogue:
     def notice(self, dataset: str) -> DatasetNotice | None:
         if dataset not in ("quotient_familial", "revenu_fiscal"):
             return None
-        fields = {name: FieldNotice(name, {"fr": name, "en": name}) for name in FIELDS}
+        fields = {name: FieldNotice(name, {"fr": name, "en": name}, type=of_type) for name, of_type in TYPES.items()}
         return DatasetNotice(dataset, {"fr": "QF"}, {"fr": "CNAF"}, fields, "consent")
 
 

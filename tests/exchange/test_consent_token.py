@@ -21,6 +21,7 @@ _VERIFIER = ConsentTokenVerifier(
     issuer=_ISSUER, audience=_ISSUER, keys={"k1": _KEY.public_key()}, sealing_keys={"s1": _SEALING}
 )
 _NOW = int(time.time())
+_RULE = {"name": "tranche", "rule": "bracket", "field": "quotient_familial.valeur", "bounds": [500, 800]}
 
 _JSON = st.recursive(
     st.none() | st.integers() | st.text(max_size=5),
@@ -66,11 +67,25 @@ def test_a_token_in_order_gives_its_grant_and_its_identity() -> None:
         ("token_claims_invalid", {"authorization_details": [DETAIL | {"type": "other"}]}),
         ("token_claims_invalid", {"authorization_details": [DETAIL | {"access": "always"}]}),
         ("token_claims_invalid", {"authorization_details": [DETAIL | {"max_per_day": 51}]}),
+        ("token_claims_invalid", {"authorization_details": [DETAIL | {"derived": {}}]}),
+        ("token_claims_invalid", {"authorization_details": [DETAIL | {"derived": ["tranche"]}]}),
+        ("token_claims_invalid", {"authorization_details": [DETAIL | {"derived": [_RULE | {"rule": "value"}]}]}),
+        ("token_claims_invalid", {"authorization_details": [DETAIL | {"derived": [_RULE | {"bounds": [9, 1]}]}]}),
+        # The answer and the field itself: no grant says both.
+        ("token_claims_invalid", {"authorization_details": [DETAIL | {"derived": [_RULE]}]}),
+        ("token_claims_invalid", {"authorization_details": [DETAIL | {"datatypes": [], "derived": [_RULE, _RULE]}]}),
         ("token_identity_unreadable", {"identity": "a.b.c.d.e"}),
     ],
 )
 def test_each_wrong_claim_is_named(slug: str, changed: dict[str, Any]) -> None:
     assert _refused(_MINT.token(_MINT.claims(**changed))) == slug
+
+
+def test_a_token_carries_its_rules() -> None:
+    claims = _MINT.claims(authorization_details=[DETAIL | {"datatypes": [], "derived": [_RULE]}])
+    detail = _VERIFIER.verify(_MINT.token(claims), now=time.time()).details["quotient_familial"]
+    assert detail.fields == ()
+    assert [rule.text for rule in detail.rules] == ["tranche: bracket(quotient_familial.valeur, 500, 800)"]
 
 
 def test_alg_none_is_refused() -> None:

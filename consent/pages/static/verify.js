@@ -214,7 +214,12 @@ function entryList(words, { index, size, entry }) {
     if (said.hasChildNodes()) list.append(row);
   };
   const label = (field) => named(words.fields, `${entry.dataset} ${field}`, () => field);
-  const fields = [entry.fields ?? []].flat().map((field) => `– ${label(field)}`);
+  const answered = rules(entry);
+  const fields = [entry.fields ?? []].flat().map((field) => {
+    const answers = answered.filter((rule) => rule.field === field).map((rule) => rule.text);
+    if (!answers.length) return `– ${label(field)}`;
+    return `– ${words.derived.replace("{label}", () => label(field)).replace("{rule}", () => answers.join(" ; "))}`;
+  });
   add("outcome", outcome(words, entry));
   add("when", moment(entry.time));
   add("who", named(words.organisations, entry.recipient, (siret) => `SIRET ${siret}`));
@@ -224,6 +229,12 @@ function entryList(words, { index, size, entry }) {
   add("ground", named(words.bases, entry.legal_basis));
   add("place", words.place_of.replace("{index}", index).replace("{size}", size));
   return list;
+}
+
+/** Rules that were answered, such as "tranche: bracket(quotient_familial.valeur, 500, 800)", and their fields. */
+function rules(entry) {
+  const texts = [entry.rules ?? []].flat().map(String);
+  return texts.map((text) => ({ text, field: /^[a-z0-9_]+: [a-z_]+\(([^,)]+)/.exec(text)?.[1] }));
 }
 
 function outcome(words, { kind, outcome: code }) {
