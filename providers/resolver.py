@@ -1,13 +1,15 @@
 """A holder's addresses, looked up in a thread of its own.
 
 The event loop's threads are few and shared: a name server that hangs for one holder would keep every other holder's
-lookups waiting. Here one holder has one thread and one lookup at a time, whose result serves for half a minute.
+lookups waiting. Here a holder has one lookup at a time, in a thread that ends with it; what it finds serves for half a
+minute.
 """
 
 import asyncio
 import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import ip_address
 
 KEPT_SECONDS = 30.0
@@ -23,7 +25,6 @@ class Resolver:
         self._known: Sequence[str] = (host,) if _is_address(host) else ()
         self._known_until = float("inf") if self._known else float("-inf")
         self._lookup: asyncio.Future[Sequence[str]] | None = None
-        self._thread: ThreadPoolExecutor | None = None
 
     async def addresses(self, loop: asyncio.AbstractEventLoop) -> Sequence[str]:
         """At least one. Raises ``OSError``; a caller that stops waiting leaves the lookup to the others."""
@@ -33,25 +34,19 @@ class Resolver:
             self._lookup = self._start(loop)
         return await asyncio.shield(self._lookup)
 
-    def close(self) -> None:
-        """Let the thread go; one that hangs ends with its lookup."""
-        if self._thread is not None:
-            self._thread.shutdown(wait=False, cancel_futures=True)
-            self._thread = None
-
     def _start(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Future[Sequence[str]]":
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"resolve-{self._name}")
-        lookup = loop.run_in_executor(self._thread, _look_up, self._host, self._port)
-
-        def keep(done: "asyncio.Future[Sequence[str]]") -> None:
-            self._lookup = None
-            # Asked for here, so that a failure nobody waited for is not reported as forgotten.
-            if not done.cancelled() and done.exception() is None:
-                self._known, self._known_until = done.result(), loop.time() + KEPT_SECONDS
-
-        lookup.add_done_callback(keep)
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"resolve-{self._name}")
+        lookup = loop.run_in_executor(thread, _look_up, self._host, self._port)
+        # No other lookup comes to it: it ends with this one, however long that hangs.
+        thread.shutdown(wait=False)
+        lookup.add_done_callback(partial(self._keep, loop))
         return lookup
+
+    def _keep(self, loop: asyncio.AbstractEventLoop, lookup: "asyncio.Future[Sequence[str]]") -> None:
+        self._lookup = None
+        # Asked for here, so that a failure nobody waited for is not reported as forgotten.
+        if not lookup.cancelled() and lookup.exception() is None:
+            self._known, self._known_until = lookup.result(), loop.time() + KEPT_SECONDS
 
 
 def _look_up(host: str, port: int) -> Sequence[str]:

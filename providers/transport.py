@@ -68,6 +68,7 @@ class Transport:
         self._clock = clock
         self._tell = tell
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._sweeping: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Accept calls; a connection is made when one needs it."""
@@ -76,7 +77,8 @@ class Transport:
     async def close(self) -> None:
         """Let go of the connections."""
         self._loop = None
-        self._resolver.close()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         while self._idle:
             self._idle.pop().abort()
 
@@ -145,9 +147,20 @@ class Transport:
             raise
         if connection.is_usable and self._loop is not None:
             self._idle.append(connection)
+            if self._sweeping is None:
+                self._sweeping = self._loop.call_later(IDLE_SECONDS, self._sweep, self._loop)
         else:
             connection.abort()
         return reply
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Close what has been idle for too long, and look again while anything is idle."""
+        oldest = loop.time() - IDLE_SECONDS
+        old = [connection for connection in self._idle if connection.idle_since <= oldest]
+        self._idle = [connection for connection in self._idle if connection.idle_since > oldest]
+        for connection in old:
+            connection.abort()
+        self._sweeping = loop.call_later(IDLE_SECONDS, self._sweep, loop) if self._idle else None
 
     def _take_idle(self, loop: asyncio.AbstractEventLoop) -> Connection | None:
         oldest = loop.time() - IDLE_SECONDS
