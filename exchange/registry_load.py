@@ -9,6 +9,7 @@ from exchange.registry import RegistryStore
 from exchange.registry_file import RegistryFileError, parse_registry
 from exchange.settings import Settings
 from providers import registry as providers
+from providers.manifest import ManifestError
 
 
 def load_file(settings: Settings, path: Path) -> str:
@@ -17,7 +18,11 @@ def load_file(settings: Settings, path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise RegistryFileError([error.strerror or "cannot be read"]) from None
-    file = parse_registry(content, providers.load(holder_configs(settings)))
+    try:
+        datasets = providers.load(holder_configs(settings), folder=settings.manifests_dir)
+    except ManifestError as error:
+        raise RegistryFileError(error.errors) from None
+    file = parse_registry(content, datasets)
     engine = open_engine(settings.database_url)
     try:
         version = RegistryStore(engine).replace(file, content=content, now=int(time.time()))

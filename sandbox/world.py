@@ -19,6 +19,8 @@ from audit.auditors import Auditor, Role
 from exchange.keyring import load_keyring, make_keyring
 from exchange.proconnect import agent_subject
 from openapi.fields import siret
+from providers.registry import catalogue
+from sandbox.api_particulier import ADAPTER as API_PARTICULIER
 from sandbox.api_particulier import load_families
 from sandbox.app import FRANCECONNECT_PATH, PROCONNECT_PATH, SandboxConfig
 from sandbox.franceconnect import Partner
@@ -129,10 +131,17 @@ def _environment(folder: Path, accord_url: str, port: int, sandbox: SandboxConfi
         "ACCORD_PROCONNECT__ISSUER": sandbox.base_url + PROCONNECT_PATH,
         "ACCORD_PROCONNECT__CLIENT_ID": sandbox.agents_partner.client_id,
         "ACCORD_PROCONNECT__CLIENT_SECRET": sandbox.agents_partner.client_secret,
-        "ACCORD_HOLDERS__API_PARTICULIER__URL": sandbox.base_url,
-        "ACCORD_HOLDERS__API_PARTICULIER__TOKEN": sandbox.holder_token,
+        **_citizens_holders(sandbox),
         **({"ACCORD_MANIFESTS_DIR": str(sandbox.manifests)} if sandbox.manifests is not None else {}),
     }
+
+
+def _citizens_holders(sandbox: SandboxConfig) -> Mapping[str, str]:
+    """Every holder that speaks as API Particulier does is the sandbox."""
+    offered = catalogue(sandbox.manifests).values()
+    names = sorted({one.holder.upper() for one in offered if one.adapter == API_PARTICULIER})
+    urls = {f"ACCORD_HOLDERS__{name}__URL": sandbox.base_url for name in names}
+    return urls | {f"ACCORD_HOLDERS__{name}__TOKEN": sandbox.holder_token for name in names}
 
 
 def _dotenv(environment: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ import socket
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from subprocess import Popen
@@ -15,10 +15,13 @@ import httpx
 from audit.verifier import Verdict
 from audit.verify_database import verify_database
 from exchange.keyring import Keyring, load_keyring
+from sandbox.api_entreprise import load_companies
 from sandbox.app import create_sandbox, people_of
 from sandbox.servers import accord_running, run_accord, sandbox_running
 from sandbox.world import DATABASE_FILE, ENVIRONMENT_FILE, KEYS_FOLDER, World, make_world
 from tests.tokens import DETAIL, Mint
+
+_UNLIMITED = {f"ACCORD_HOLDERS__{holder}__ALLOWANCE": "1000" for holder in ("API_PARTICULIER", "API_ENTREPRISE")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +82,16 @@ def deployed(
     folder: Path,
     *,
     fixtures: Path | None = None,
+    companies: Path | None = None,
     settings: Mapping[str, str] | None = None,
     fields: tuple[str, ...] | None = None,
+    dataset: str | None = None,
+    manifests: Path | None = None,
     today: date | None = None,
     before: Callable[[World], None] = lambda _world: None,
 ) -> Iterator[Deployment]:
-    """Make a world, load its registry, run it. ``fields``: what the town is habilitated for and asks.
+    """Make a world, load its registry, run it. ``dataset`` and ``fields``: what the town is habilitated for and
+    asks; ``manifests``: a folder of datasets beside the catalogue's.
 
     ``today``: the day the registry was written, from which its habilitation runs for a year. ``before``: what to do
     with the world once it is made, before it runs.
@@ -96,10 +103,14 @@ def deployed(
         sandbox_port=sandbox_port,
         fixtures=fixtures,
         fields=fields,
+        dataset=dataset,
+        manifests=manifests,
         today=lambda: today or datetime.now(UTC).date(),
     )
+    if companies is not None:
+        world = replace(world, sandbox=replace(world.sandbox, companies=load_companies(companies)))
     # The sandbox has no limits of its own, and these are loads that no holder would allow.
-    _append_settings(folder, {"ACCORD_HOLDERS__API_PARTICULIER__ALLOWANCE": "1000", **(settings or {})})
+    _append_settings(folder, {**_UNLIMITED, **(settings or {})})
     for arguments in (["keys", "init"], ["db", "migrate"], ["registry", "load", str(world.registry)]):
         run_accord(arguments, folder=folder)
     before(world)

@@ -1,0 +1,124 @@
+"""A dataset and a holder that no code has seen, added by a manifest alone: from an OpenAPI file to the log's entry."""
+
+import asyncio
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from sandbox.browser import Browser
+from sandbox.portail_famille.accord import Accord
+from sandbox.servers import ServerFailed, run_accord
+from tests.invented_holder import OPENAPI, PATH
+from tests.journeys.citizen import authorize, log_in
+from tests.journeys.deployment import Deployment, deployed
+
+pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(180)]
+
+HOLDER = "region_imaginaire"
+DATASET = "carte_transport_regionale"
+FIELDS = ("carte.est_valide", "carte.date_fin_validite", "trajets.zones")
+_WORDS = {
+    'provider = { fr = "TODO: whose data it is", en = "TODO: whose data it is" }': (
+        'provider = { fr = "Région imaginaire", en = "Imaginary region" }'
+    ),
+    "TODO: Carte de transport régionale": "Regional travel card",
+    "TODO: Réseau de transport": "Transport network",
+    "TODO: Fin de validité de la carte": "Last day of the card",
+    "TODO: Carte valide": "Whether the card is valid",
+    "TODO: Formule d'abonnement": "Kind of subscription",
+    "TODO: Ligne empruntée": "Line taken",
+    "TODO: Zones traversées": "Zones crossed",
+}
+
+
+def _draft(folder: Path) -> Path:
+    """What ``accord providers new`` writes of the holder's file."""
+    contract, manifest = folder / "holder.yaml", folder / "datasets" / f"{DATASET}.toml"
+    contract.write_text(OPENAPI, encoding="utf-8")
+    manifest.parent.mkdir()
+    arguments = ["--openapi", contract, "--path", PATH, "--dataset", DATASET, "--output", manifest]
+    arguments += ["--holder", HOLDER, "--adapter", "api_particulier"]
+    run_accord(["providers", "new", *map(str, arguments)], folder=folder)
+    return manifest
+
+
+def _finish(manifest: Path) -> None:
+    """What a person writes: the words."""
+    text = manifest.read_text(encoding="utf-8")
+    for todo, words in _WORDS.items():
+        assert todo in text, todo
+        text = text.replace(todo, words)
+    manifest.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    folder = tmp_path_factory.mktemp("region")
+    manifest = _draft(folder)
+    _finish(manifest)
+    run_accord(["providers", "check", "--openapi", "holder.yaml", "--holder", HOLDER, str(manifest)], folder=folder)
+    with deployed(folder / "world", dataset=DATASET, manifests=manifest.parent, fields=FIELDS) as running:
+        yield running
+
+
+def test_the_code_has_never_seen_it() -> None:
+    root = Path(__file__).parents[2]
+    code = [
+        file
+        for package in ("exchange", "consent", "providers", "audit", "openapi", "sandbox")
+        for file in (root / package).rglob("*")
+        if file.suffix in (".py", ".toml", ".html", ".yaml")
+    ]
+    assert len(code) > 100
+    assert not any(word in file.read_text(encoding="utf-8") for file in code for word in (DATASET, HOLDER, "trajets"))
+
+
+def test_the_catalogue_lists_it(deployment: Deployment) -> None:
+    listed = httpx.get(f"{deployment.url}/v1/datasets", trust_env=False, timeout=10).json()["datasets"]
+    [found] = [one for one in listed if one["dataset"] == DATASET]
+    assert found["title"] == {"fr": "Carte de transport régionale", "en": "Regional travel card"}
+    assert {one["name"] for one in found["fields"]} >= set(FIELDS)
+
+
+def test_the_citizen_reads_its_labels_before_she_agrees(deployment: Deployment) -> None:
+    departure = asyncio.run(Accord(deployment.world.sandbox.portal).request_authorization())
+    with Browser() as browser:
+        screen = log_in(deployment, browser, browser.open(departure.url), person=0).text
+    for words in ("Carte de transport régionale", "Région imaginaire", "Carte valide", "Zones traversées"):
+        assert words in screen
+    assert "Formule" not in screen
+    assert "TODO" not in screen
+
+
+def test_an_exchange_returns_what_was_agreed_to_alone_and_its_entry_names_it(deployment: Deployment) -> None:
+    token = authorize(deployment, person=0)
+    before = len(deployment.entries())
+    answer = httpx.get(
+        f"{deployment.url}/v1/data/{DATASET}",
+        headers={"Authorization": f"Bearer {token}"},
+        trust_env=False,
+        timeout=20,
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"] == {
+        "carte": {"est_valide": True, "date_fin_validite": "2027-08-31"},
+        "trajets": {"zones": [1]},
+    }
+    [entry] = [json.loads(one) for one in deployment.entries()[before:]]
+    assert (entry["kind"], entry["dataset"], entry["outcome"]) == ("access", DATASET, "ok")
+    assert sorted(entry["fields"]) == sorted(FIELDS)
+    assert entry["provider"] == HOLDER
+    assert deployment.verify().ok
+
+
+def test_a_draft_that_nobody_finished_refuses_the_start_and_is_named(tmp_path: Path) -> None:
+    manifest = _draft(tmp_path)
+    assert tomllib.loads(manifest.read_text(encoding="utf-8"))["path"] == PATH
+    drafts = {"ACCORD_MANIFESTS_DIR": str(manifest.parent)}
+    with pytest.raises(ServerFailed) as caught, deployed(tmp_path / "world", settings=drafts):
+        pass
+    assert f"{DATASET}.toml: provider.fr" in str(caught.value)
