@@ -2,9 +2,9 @@
 
 1. identify: bound and parse the request
 2. verify: the consent token, that its sender is the one it was given to, and that its authorisation still holds
-3. decide: fields = asked, consented and habilitated
+3. decide: fields and derived answers = asked, consented and habilitated
 4. fetch: ask the holder
-5. mask: keep the permitted fields only
+5. mask: keep the permitted fields only, and of others the answers to the permitted rules
 6. log: the entry is durable before anything leaves
 7. answer
 
@@ -111,7 +111,9 @@ class Gateway:
             permit = self._permit(asked, token, began)
             ground = journal.consented(token, permit, proof=proof, now=began)
             # 4. fetch, 5. mask, 6. log
-            released = await self._releases.release(asked, dataset, _query(asked, token, permit), ground, began=began)
+            released = await self._releases.release(
+                asked, dataset, _query(asked, token, permit), ground, began=began, rules=permit.rules
+            )
         except AccordError as error:
             return await self._refuse(scope, asked, token, error, began=began)
         except Exception as error:  # noqa: BLE001  # the last line of defence: an entry, a problem, no data
@@ -162,11 +164,12 @@ def _query(asked: Asked, token: ConsentToken, permit: Permit) -> Query:
         request_id=asked.request_id,
         fields=permit.fields,
         identity=token.identity,
+        status_index=token.status_index,
     )
 
 
 def _answer(asked: Asked, released: Released, *, provider: str) -> Reply:
-    body = {
+    body: dict[str, object] = {
         "data": released.data,
         "meta": {
             "access_id": asked.request_id,
@@ -176,4 +179,6 @@ def _answer(asked: Asked, released: Released, *, provider: str) -> Reply:
             "retrieved_at": released.answer.retrieved_at,
         },
     }
+    if released.derived:
+        body["derived"] = {name: answer.to_json() for name, answer in released.derived.items()}
     return Reply(200, _HEADERS, orjson.dumps(body))

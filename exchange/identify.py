@@ -1,6 +1,7 @@
 """Step 1 of an exchange: bound and parse the request. Pure; raises nothing.
 
-Only names that the catalogue knows are kept, so that nothing a caller typed reaches the log or an answer.
+Only names that the catalogue knows are kept, so that nothing a caller typed reaches the log; and, apart from them,
+names of the form of a derived answer's.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,7 @@ from exchange.asgi import Header, Scope
 from exchange.consent_token import MAX_TOKEN_BYTES
 from exchange.model import Asked, Refusal
 from openapi.problem import Language
+from openapi.rules import RULE_NAME
 from providers.registry import Dataset, Datasets
 
 PATH = "/v1/data/"
@@ -30,11 +32,12 @@ def identify(scope: Scope, request_id: str, datasets: Datasets) -> Asked:
     token = _token(authorizations)
     if isinstance(token, Refusal):
         return Asked(request_id, name, fault=token)
-    fields = _fields(scope["query_string"], dataset)
+    names = _names(scope["query_string"], dataset)
     scheme, text = token
-    if isinstance(fields, Refusal):
-        return Asked(request_id, name, token=text, fault=fields)
-    return Asked(request_id, name, fields, text, scheme == _DPOP, proofs)
+    if isinstance(names, Refusal):
+        return Asked(request_id, name, token=text, fault=names)
+    fields, derived = names
+    return Asked(request_id, name, fields, text, scheme == _DPOP, proofs, derived=derived)
 
 
 def language(headers: Iterable[Header]) -> Language:
@@ -67,9 +70,10 @@ def _token(values: Sequence[bytes]) -> tuple[bytes, bytes] | Refusal:
     return scheme, token
 
 
-def _fields(query: bytes, dataset: Dataset) -> tuple[str, ...] | Refusal:
+def _names(query: bytes, dataset: Dataset) -> tuple[tuple[str, ...], tuple[str, ...]] | Refusal:
+    """Fields of the catalogue, and what may be derived answers of the authorisation: the token will tell."""
     if not query:
-        return ()
+        return (), ()
     if len(query) > MAX_QUERY_BYTES:
         return _malformed("query", f"at most {MAX_QUERY_BYTES} bytes")
     try:
@@ -79,9 +83,11 @@ def _fields(query: bytes, dataset: Dataset) -> tuple[str, ...] | Refusal:
     if [name for name, _ in pairs] != ["fields"]:
         return _malformed("query", "the parameter 'fields' alone, once")
     names = tuple(dict.fromkeys(pairs[0][1].split(",")))
-    if not all(name in dataset.manifest.fields for name in names):
+    known = dataset.manifest.fields
+    derived = tuple(name for name in names if name not in known)
+    if not all(RULE_NAME.match(name) for name in derived):
         return Refusal("field_unknown", {})
-    return names
+    return tuple(name for name in names if name in known), derived
 
 
 def _malformed(field: str, expected: str) -> Refusal:

@@ -16,6 +16,8 @@ from consent.model import Client, Detail
 from consent.ports import ConsentEvent
 from exchange.model import About, Asked, ConsentToken, Delegation, Ground, GroundKind, Habilitation, Permit
 from openapi.problem import AccordError
+from openapi.rules import Rule as DerivedRule
+from openapi.rules import sources
 from providers.errors import ProviderError
 
 VERSION = 1
@@ -54,8 +56,6 @@ def consented(token: ConsentToken, permit: Permit, *, proof: str | None, now: fl
     )
 
 
-def known_of(asked: Asked, token: ConsentToken | None) -> About:
-    """What a verified token tells of an exchange that is refused before it has a ground."""
 def recognised(asked: Asked, client: Client, token: ConsentToken | None) -> About:
     """What is known of a call through a drop-in door that is refused before it has a ground."""
     return About({"client": client.client_id}) if token is None else known_of(asked, token)
@@ -92,6 +92,8 @@ def granted(
     )
 
 
+def known_of(asked: Asked, token: ConsentToken | None) -> About:
+    """What a verified token tells of an exchange that is refused before it has a ground."""
     if token is None:
         return About()
     public: dict[str, EntryValue] = {"client": token.client_id}
@@ -101,8 +103,22 @@ def granted(
     return About(public, _citizen(token))
 
 
-def access(asked: Asked, ground: Ground, fields: Sequence[str], *, provider: str, now: float, began: float) -> Append:
-    """Data is about to leave: durable first."""
+def access(
+    asked: Asked,
+    ground: Ground,
+    fields: Sequence[str],
+    *,
+    provider: str,
+    now: float,
+    began: float,
+    rules: Sequence[DerivedRule] = (),
+    cached: bool = False,
+) -> Append:
+    """Data is about to leave: durable first.
+
+    ``fields`` of the entry names the fields that rules were about too, so that one search finds every use of a field.
+    Which of them did not leave themselves is told by ``rules``: no field is both asked for and derived from.
+    """
     skeleton: dict[str, EntryValue] = {
         "v": VERSION,
         "kind": "access",
@@ -114,9 +130,16 @@ def access(asked: Asked, ground: Ground, fields: Sequence[str], *, provider: str
         "provider": provider,
         "outcome": "ok",
     }
+    if rules:
+        skeleton["fields"] = [*fields, *sources(rules)]
+        skeleton["rules"] = [rule.text for rule in rules]
+    sealed = {**ground.about.sealed, "duration_ms": _elapsed(now, began)}
+    if cached:
+        # The holder was not asked: it has no trace of this access.
+        sealed["cached"] = True
     return Append(
         skeleton,
-        {**ground.about.sealed, "duration_ms": _elapsed(now, began)},
+        sealed,
         spends=ground.spends,
         requires=ground.requires,
         one_of=ground.one_of,
@@ -156,13 +179,15 @@ def consent_event(event: ConsentEvent, *, request_id: str, now: float) -> Append
         "time": rfc3339(now),
         "request_id": request_id,
         "dataset": ",".join(datasets),
-        "fields": sorted({field for detail in event.details for field in detail.fields}),
+        "fields": sorted({field for detail in event.details for field in (*detail.fields, *sources(detail.rules))}),
         "recipient": event.recipient,
         "client": event.client_id,
         "purpose": ",".join(sorted({detail.purpose for detail in event.details})),
         "legal_basis": event.legal_basis,
         "outcome": "ok",
     }
+    if rules := sorted({rule.text for detail in event.details for rule in detail.rules}):
+        skeleton["rules"] = list(rules)
     sealed: dict[str, DetailValue] = {"citizen": event.citizen, "grant_id": event.grant_id, "acr": event.acr}
     closes = (f"grant:{event.grant_id}",) if event.kind in _ENDS else ()
     return Append(skeleton, sealed, closes=closes)

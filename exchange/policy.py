@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from consent.model import Detail
 from exchange.model import Asked, ConsentToken, Habilitation, Permit, Refusal, Registry
 from openapi.problem import Fact
+from openapi.rules import Rule, sources
 
 
 def decide(asked: Asked, token: ConsentToken, registry: Registry, *, now: int) -> Permit | Refusal:
@@ -23,16 +24,24 @@ def decide(asked: Asked, token: ConsentToken, registry: Registry, *, now: int) -
         return _refuse("habilitation_missing")
     if detail.expires_at is not None and detail.expires_at <= now:
         return _refuse("grant_expired")
-    if asked.fields and (beyond := [field for field in asked.fields if field not in detail.fields]):
+    if (asked.fields or asked.derived) and (beyond := {*asked.fields, *asked.derived}.difference(detail.names)):
         return _refuse("field_not_consented", fields=tuple(sorted(beyond)))
     habilitation = habilitation_for(registry, token.client_id, detail, now=now)
     if isinstance(habilitation, Refusal):
         return habilitation
-    wanted = asked.fields or detail.fields
+    wanted = asked.fields if asked.fields or asked.derived else detail.fields
     allowed = tuple(field for field in wanted if field in habilitation.fields)
-    if not allowed:
-        return _refuse("field_not_habilitated", fields=wanted)
-    return Permit(allowed, detail, habilitation)
+    rules = _rules(asked, detail, habilitation) if detail.rules else ()
+    if not allowed and not rules:
+        return _refuse("field_not_habilitated", fields=(*wanted, *sources(detail.rules)))
+    return Permit(allowed, detail, habilitation, rules)
+
+
+def _rules(asked: Asked, detail: Detail, habilitation: Habilitation) -> tuple[Rule, ...]:
+    whole = not asked.fields and not asked.derived
+    return tuple(
+        rule for rule in detail.rules if (whole or rule.name in asked.derived) and rule.field in habilitation.answerable
+    )
 
 
 def habilitation_for(registry: Registry, client_id: str, detail: Detail, *, now: int) -> Habilitation | Refusal:

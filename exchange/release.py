@@ -5,14 +5,17 @@ nothing is answered but 503.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeAlias
 
 from audit.model import Append, LogError, Receipt
 from exchange import journal
 from exchange.masking import apply_mask, compile_mask
 from exchange.model import About, Asked, Ground
 from openapi.problem import AccordError
+from openapi.rules import Rule, sources
+from providers.derived import DerivedAnswer, derive, not_computable
+from providers.errors import NotComputable
 from providers.port import Answer, Query
 from providers.registry import Dataset
 
@@ -23,6 +26,9 @@ class AccessLog(Protocol):
     async def append(self, append: Append) -> Receipt:
         """Durable when it returns. Raises ``LogError``."""
         ...
+
+
+_Fetched: TypeAlias = tuple[Answer, Mapping[str, DerivedAnswer]]
 
 
 class AlreadyLogged(AccordError):
@@ -36,6 +42,7 @@ class Released:
     data: Mapping[str, object]
     answer: Answer
     receipt: Receipt
+    derived: Mapping[str, DerivedAnswer] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return "Released(...)"
@@ -48,25 +55,57 @@ class Releases:
         self._log = log
         self._clock = clock
 
-    async def release(self, asked: Asked, dataset: Dataset, query: Query, ground: Ground, *, began: float) -> Released:
+    async def release(
+        self,
+        asked: Asked,
+        dataset: Dataset,
+        query: Query,
+        ground: Ground,
+        *,
+        began: float,
+        rules: tuple[Rule, ...] = (),
+    ) -> Released:
         """Ask the holder, keep what is permitted, write it down.
+
+        ``query.fields`` leave as they are; the fields of ``rules`` are asked for too, and only the answers leave.
 
         Raises :class:`AccordError`: a holder's failure, which the door must log by :meth:`refuse`, or
         :class:`AlreadyLogged`.
         """
         # 4. fetch
-        answer = await dataset.fetch(query)
+        answer, derived = await (self._derived(dataset, query, rules) if rules else _plain(dataset, query))
         # 5. mask
         data = apply_mask(compile_mask(query.fields), answer.record)
         # 6. log
         entry = journal.access(
-            asked, ground, query.fields, provider=dataset.manifest.holder, now=self._clock(), began=began
+            asked,
+            ground,
+            query.fields,
+            rules=rules,
+            provider=dataset.manifest.holder,
+            cached=answer.cached,
+            now=self._clock(),
+            began=began,
         )
         receipt = await self._append(entry)
         if receipt.refused is not None:
             # The commit itself wrote the refusal: a withdrawal or another use came first.
             raise AlreadyLogged(receipt.refused, **ground.facts)
-        return Released(data, answer, receipt)
+        return Released(data, answer, receipt, derived)
+
+    async def _derived(self, dataset: Dataset, query: Query, rules: tuple[Rule, ...]) -> "_Fetched":
+        """The holder's answer, and what the rules say of it.
+
+        A holder that cannot compute the value has answered, where only answers were asked for: they are that there is
+        none. Beside data it stays the problem that it is.
+        """
+        try:
+            answer = await dataset.fetch(replace(query, fields=(*query.fields, *sources(rules))))
+        except NotComputable:
+            if query.fields:
+                raise
+            return Answer({}, int(self._clock())), not_computable(rules, "not_computable_by_holder")
+        return answer, derive(rules, answer.record, at=answer.retrieved_at)
 
     async def refuse(self, asked: Asked, about: About, error: AccordError, *, began: float) -> AccordError:
         """Write a refusal down; what is to be answered: it, or that the log cannot be written."""
@@ -83,3 +122,7 @@ class Releases:
             return await self._log.append(entry)
         except LogError:
             raise AlreadyLogged("log_unavailable", retry_in=5) from None
+
+
+async def _plain(dataset: Dataset, query: Query) -> _Fetched:
+    return await dataset.fetch(query), {}

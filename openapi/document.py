@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from openapi.problem import MEDIA_TYPE, problems
+from openapi.rules import MAX_RULES, NO_ANSWER, RULE_NAME
 
 Json: TypeAlias = dict[str, Any]
 
@@ -84,12 +85,13 @@ def _description() -> str:
 
 
 def _exchange(datasets: Mapping[str, Iterable[str]]) -> Json:
-    names = "|".join(re.escape(name) for name in sorted({name for fields in datasets.values() for name in fields}))
+    fields = (re.escape(name) for name in sorted({name for fields in datasets.values() for name in fields}))
+    names = "|".join((*fields, RULE_NAME.pattern.removesuffix(r"\Z")))
     return {
         "get": {
             "tags": ["exchange"],
             "operationId": "exchange",
-            "summary": "One exchange: the consented fields of one dataset about one citizen",
+            "summary": "One exchange: the consented fields and derived answers of one dataset about one citizen",
             "security": [{_SECURITY: []}],
             "parameters": [
                 {
@@ -101,7 +103,9 @@ def _exchange(datasets: Mapping[str, Iterable[str]]) -> Json:
                 {
                     "name": "fields",
                     "in": "query",
-                    "description": "field names separated by commas; absent: every field that was consented",
+                    "description": (
+                        "names of fields and of derived answers, separated by commas; absent: all that was consented"
+                    ),
                     "schema": {"type": "string", "maxLength": 4000, "pattern": f"^({names})(,({names}))*$"},
                 },
             ],
@@ -157,6 +161,7 @@ def exchange_schema() -> Json:
                 "type": "object",
                 "description": "the allowed fields, nested as their names are; described at /v1/datasets",
             },
+            "derived": _derived_schema(),
             "meta": {
                 "type": "object",
                 "required": ["access_id", "index", "receipt", "provider", "retrieved_at"],
@@ -170,6 +175,31 @@ def exchange_schema() -> Json:
                 },
             },
         },
+    }
+
+
+def _derived_schema() -> Json:
+    bounds = {"from": {"type": "integer"}, "below": {"type": "integer"}}
+    bracket = {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": bounds}
+    answer = {
+        "type": "object",
+        "required": ["computable", "value"],
+        "additionalProperties": False,
+        "properties": {
+            "computable": {"type": "boolean", "description": "false: there is no answer; it is not 0"},
+            "value": {
+                "description": "a bracket (from a bound on, below the next), true or false, a count; or null",
+                "anyOf": [bracket, {"type": "boolean"}, {"type": "integer", "minimum": 0}, {"type": "null"}],
+            },
+            "reason": {"enum": list(NO_ANSWER), "description": "why it is not computable"},
+        },
+    }
+    return {
+        "type": "object",
+        "description": "the answers to the rules that were consented, by their names; absent where there is none",
+        "minProperties": 1,
+        "maxProperties": MAX_RULES,
+        "additionalProperties": answer,
     }
 
 

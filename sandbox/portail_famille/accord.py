@@ -41,6 +41,8 @@ class PortalConfig:
     dataset: str = "quotient_familial"
     fields: tuple[str, ...] = ("quotient_familial.valeur", "quotient_familial.mois", "quotient_familial.annee")
     purpose: str = "tarification_creche"
+    derived: tuple[Mapping[str, object], ...] = ()
+    """Rules whose answers it asks for instead of fields."""
 
     @property
     def redirect_uri(self) -> str:
@@ -131,9 +133,11 @@ class Accord:
         )
 
     def _authorization_detail(self) -> dict[str, object]:
+        derived = {"derived": list(self._config.derived)} if self._config.derived else {}
         return {
             "type": f"urn:accord:{self._config.dataset}",
             "datatypes": list(self._config.fields),
+            **derived,
             "purpose": self._config.purpose,
             "recipient": self._config.recipient,
             "access": "recurring",

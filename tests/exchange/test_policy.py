@@ -8,6 +8,7 @@ from consent.model import Client, Detail
 from exchange.model import Asked, ConsentToken, Habilitation, Permit, Refusal, Registry
 from exchange.policy import decide
 from openapi.fields import PivotIdentity, Siret
+from openapi.rules import Rule
 
 _NOW = 1_800_000_000
 _TOWN = Siret("73282932000074")
@@ -57,7 +58,62 @@ def test_no_field_asked_means_what_was_consented_and_is_habilitated() -> None:
     assert permit.fields == (_VALUE,)
 
 
+_BRACKET = Rule("tranche", "bracket", _VALUE, (500, 800))
+_PRESENCE = Rule("a_un_mois", "is_present", _MONTH)
+_ANSWERS = replace(_DETAIL, fields=(), rules=(_BRACKET, _PRESENCE))
+
+
+def _permitted(asked: Asked, detail: Detail, habilitation: Habilitation = _HABILITATION) -> Permit:
+    permit = decide(asked, _token(detail), _registry(habilitation), now=_NOW)
+    assert isinstance(permit, Permit), permit
+    return permit
+
+
+def test_nothing_asked_means_every_field_and_every_answer_that_was_consented() -> None:
+    permit = _permitted(Asked("r", "quotient_familial"), replace(_ANSWERS, fields=(_MONTH,), rules=(_BRACKET,)))
+    assert (permit.fields, permit.rules) == ((_MONTH,), (_BRACKET,))
+
+
+def test_an_answer_is_asked_for_by_its_name_and_brings_no_field() -> None:
+    permit = _permitted(Asked("r", "quotient_familial", derived=("tranche",)), replace(_ANSWERS, fields=(_NAME,)))
+    assert (permit.fields, permit.rules) == ((), (_BRACKET,))
+
+
+def test_a_field_asked_for_brings_no_answer() -> None:
+    permit = _permitted(
+        Asked("r", "quotient_familial", (_MONTH,)), replace(_ANSWERS, fields=(_MONTH,), rules=(_BRACKET,))
+    )
+    assert (permit.fields, permit.rules) == ((_MONTH,), ())
+
+
+def test_a_habilitation_for_the_answer_alone_never_lets_the_field_itself_out() -> None:
+    answers = replace(_HABILITATION, fields=frozenset({_MONTH}), derived_only=frozenset({_VALUE}))
+    permit = _permitted(Asked("r", "quotient_familial"), replace(_ANSWERS, rules=(_BRACKET,)), answers)
+    assert (permit.fields, permit.rules) == ((), (_BRACKET,))
+    decision = decide(_ASKED, _token(), _registry(answers), now=_NOW)
+    assert isinstance(decision, Refusal)
+    assert decision.slug == "field_not_habilitated"
+
+
+def test_an_answer_over_a_field_that_is_not_habilitated_is_left_out() -> None:
+    month = replace(_HABILITATION, fields=frozenset({_MONTH}))
+    assert _permitted(Asked("r", "quotient_familial"), _ANSWERS, month).rules == (_PRESENCE,)
+
+
 _REFUSED = {
+    "field_not_consented (answer)": (
+        Asked("r", "quotient_familial", derived=("autre",)),
+        _token(_ANSWERS),
+        _registry(),
+        _NOW,
+    ),
+    "field_not_consented (the field of an answer)": (_ASKED, _token(_ANSWERS), _registry(), _NOW),
+    "field_not_habilitated (answer)": (
+        Asked("r", "quotient_familial"),
+        _token(replace(_ANSWERS, rules=(_BRACKET,))),
+        _registry(replace(_HABILITATION, fields=frozenset({_MONTH}))),
+        _NOW,
+    ),
     "client_unknown": (_ASKED, _token(), _registry(client=None), _NOW),
     "client_unknown ": (_ASKED, _token(client_id="other"), _registry(), _NOW),
     "dataset_not_consented": (_ASKED, _token(None), _registry(), _NOW),
