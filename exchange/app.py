@@ -42,9 +42,7 @@ from exchange.company import CompanyExchanges
 from exchange.company_door import CompanyDoor
 from exchange.consent_token import ConsentTokenVerifier
 from exchange.database import open_engine
-from exchange.dropin.api_entreprise import ApiEntrepriseEntrance
-from exchange.dropin.door import Door
-from exchange.dropin.pulse import Pulse
+from exchange.dropin.doors import open_doors
 from exchange.errors import ProblemWriter
 from exchange.feed import Feed
 from exchange.gateway import Gateway
@@ -139,8 +137,16 @@ class Accord:
             recipient=recipient,
             clock=clock,
         )
-
-        self._api_entreprise = self._entreprise_door(settings, keyring, recipient, releases, clock)
+        self._doors = open_doors(
+            settings,
+            knowledge=self.feed,
+            datasets=self.datasets,
+            verifier=verifier,
+            recipient=recipient,
+            releases=releases,
+            pseudonym_key=keyring.pseudonym,
+            clock=clock,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Exchanges take the short way, everything else the framework's."""
@@ -148,31 +154,17 @@ class Accord:
             await self._companies(scope, receive, send)
         elif scope["type"] == "http" and scope["path"].startswith(PATH):
             await self._gateway(scope, receive, send)
-        elif scope["type"] == "http" and self._api_entreprise.serves(scope["path"]):
-            await self._api_entreprise(scope, receive, send)
+        elif scope["type"] == "http" and (door := self._doors.of(scope["path"])) is not None:
+            await door(scope, receive, send)
         else:
             await self._surrounded(scope, receive, send)
-
-    def _entreprise_door(
-        self, settings: Settings, keyring: Keyring, recipient: Recipient, releases: Releases, clock: Callable[[], float]
-    ) -> Door:
-        """API Entreprise's own paths, for applications that were written for it."""
-        pulse = Pulse(clock)
-        entrance = ApiEntrepriseEntrance(
-            self.datasets,
-            knowledge=self.feed,
-            recipient=recipient,
-            pulse=pulse,
-            pseudonym_key=keyring.pseudonym,
-            base=settings.issuer,
-        )
-        return Door(entrance, recipient=recipient, releases=releases, pulse=pulse, clock=clock)
 
     def close(self) -> None:
         """Let go of threads and connections."""
         for thread in self.threads:
             thread.close()
         self.franceconnect.close()
+        self._doors.close()
         self.auditing.close()
         self.log.close()
         self.engine.dispose()

@@ -87,6 +87,22 @@ class FranceConnectSettings(BaseModel):
     client_secret: SecretStr = Field(min_length=1, description="the client_secret FranceConnect gave")
 
 
+class FranceConnectDataSettings(BaseModel):
+    """Accord as a FranceConnect data provider ('fournisseur de données'): who may ask whose a token is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    client_id: str = Field(
+        min_length=1,
+        description="the client_id FranceConnect gave to the data provider; without it /france_connect paths take "
+        "consent tokens only",
+    )
+    client_secret: SecretStr = Field(min_length=1, description="the client_secret FranceConnect gave with it")
+    keys: Path = Field(
+        description="file of the private JWK Set to which FranceConnect encrypts: P-256, or RSA of 2048 bits or more"
+    )
+
+
 class ProConnectSettings(BaseModel):
     """Accord as a ProConnect partner: how auditors and operators log in. Without it their pages are not offered."""
 
@@ -174,6 +190,10 @@ class Settings(BaseSettings):
     issuer: WebUrl = Field(description="public URL of this deployment; https except on localhost")
     keys_dir: Path = Field(description="directory of the keys made by 'accord keys init'")
     franceconnect: FranceConnectSettings = Field(description="Accord as a FranceConnect partner")
+    franceconnect_data: FranceConnectDataSettings | None = Field(
+        default=None,
+        description="Accord as a FranceConnect data provider: /france_connect paths take FranceConnect's tokens then",
+    )
     proconnect: ProConnectSettings | None = Field(
         default=None, description="Accord as a ProConnect partner; without it the auditors' pages are not offered"
     )

@@ -3,13 +3,15 @@
 Pings of the State's APIs say ``ok``, ``bad_gateway``, ``maintenance`` or ``unknown``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
 from openapi.problem import AccordError
 from providers.errors import ProviderError
+from providers.manifest import Manifest
 
 Health: TypeAlias = Literal["ok", "bad_gateway", "maintenance", "unknown"]
 
@@ -66,3 +68,18 @@ def _health(error: ProviderError) -> Health:
         return "maintenance"
     # A holder that says 'unknown' or 'not computable' is well.
     return "bad_gateway" if error.slug in _DOWN else "ok"
+
+
+def pings_of(manifests: Iterable[Manifest], base_url: str) -> list[dict[str, str]]:
+    """``/api/pings``: what can be pinged, and where."""
+    return [{"name": one.title["fr"], "url": f"{base_url}/api/{one.dataset}/ping"} for one in manifests]
+
+
+def ping_of(pulse: Pulse, dataset: str, *, now: float) -> dict[str, str | None]:
+    """One ping's body. ``last_ok_status`` is null where nothing was seen yet."""
+    seen = pulse.of(dataset)
+    return {"status": seen.health, "last_update": _iso(now), "last_ok_status": _iso(seen.ok_at) if seen.ok_at else None}
+
+
+def _iso(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

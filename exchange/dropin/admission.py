@@ -1,0 +1,125 @@
+"""Whether a call about a citizen may go on, on what ground and with which fields. Pure; the default is refusal."""
+
+from dataclasses import dataclass
+
+from audit.model import DetailValue
+from consent.identity import pseudonym
+from exchange import journal
+from exchange.dropin.call import Call
+from exchange.dropin.door import Passage, Visitor
+from exchange.dropin.grounds import agent_of, habilitation_on, receiver
+from exchange.dropin.identity import Told, differences
+from exchange.dropin.scopes import opened
+from exchange.model import Asked, ConsentToken, GroundKind, Habilitation, Refusal, Registry
+from exchange.policy import decide
+from openapi.fields import PivotIdentity, Siret
+from openapi.problem import AccordError
+from providers.manifest import Manifest
+from providers.port import Query
+
+AGENT_HEADER, REASON_HEADER = b"x-agent-id", b"x-agent-reason"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, well-formed, by whom it was recognised to be asked. ``repr`` shows nothing."""
+
+    call: Call
+    manifest: Manifest
+    visitor: Visitor
+    told: Told
+    recipient: Siret
+    request_id: str
+
+    def __repr__(self) -> str:
+        return f"Question({self.manifest.dataset})"
+
+
+def consented(question: Question, token: ConsentToken, registry: Registry) -> Passage:
+    """On the citizen's authorisation. The holder is asked about the person of the token, whom the parameters must fit.
+
+    Raises ``AccordError``: the policy's refusals, ``delegation_missing``, ``identity_not_consented``.
+    """
+    call, manifest, told = question.call, question.manifest, question.told
+    permit = decide(Asked(question.request_id, manifest.dataset), token, registry, now=int(call.began))
+    if isinstance(permit, Refusal):
+        raise AccordError(permit.slug, **permit.facts)
+    if question.recipient != permit.detail.recipient or call.one("delegation_id"):
+        raise AccordError("delegation_missing")
+    if not permit.fields:
+        # Answers derived from fields have no place in the peers' envelope.
+        raise AccordError("field_not_habilitated", fields=permit.detail.fields)
+    if told.identity is not None and (unlike := differences(told.identity, token.identity, manifest)):
+        raise AccordError("identity_not_consented", parameters=unlike)
+    ground = journal.consented(token, permit, proof=next(iter(question.visitor.spends), None), now=call.began)
+    return Passage(ground, _query(question, permit.fields, token.identity))
+
+
+def granted(question: Question, registry: Registry, key: bytes) -> Passage:
+    """On any other ground that the habilitation allows. ``key``: of pseudonyms.
+
+    Raises ``AccordError``: ``delegation_missing``, ``habilitation_*``, ``ground_missing``, ``field_not_habilitated``.
+    """
+    call, visitor, dataset = question.call, question.visitor, question.manifest.dataset
+    identity = question.told.identity or visitor.franceconnect
+    kinds, why = _offered(question, key)
+    delegation_id, now = call.one("delegation_id"), call.began
+    whom = receiver(
+        question.recipient, delegation_id, client=visitor.client, dataset=dataset, registry=registry, now=now
+    )
+    habilitation, kind = habilitation_on(
+        kinds, receiver=whom, client=visitor.client, dataset=dataset, registry=registry, now=now
+    )
+    fields = _fields(question, habilitation)
+    ground = journal.granted(
+        kind,
+        visitor.client,
+        habilitation,
+        delegation=whom.delegation,
+        sealed={**_citizen(identity, key), **why},
+        spends=visitor.spends,
+    )
+    return Passage(ground, _query(question, fields, identity))
+
+
+def _fields(question: Question, habilitation: Habilitation) -> tuple[str, ...]:
+    """Those of the habilitation; with FranceConnect's token, those of them that its scopes open."""
+    fields = habilitation.fields
+    if question.visitor.franceconnect is not None:
+        fields = opened(question.manifest, fields, question.visitor.scopes)
+    if not fields:
+        raise AccordError("field_not_habilitated", fields=tuple(sorted(habilitation.fields)))
+    return tuple(sorted(fields))
+
+
+def _query(question: Question, fields: tuple[str, ...], identity: PivotIdentity | None) -> Query:
+    is_citizens = question.visitor.franceconnect is not None
+    return Query(
+        question.manifest.dataset,
+        question.recipient,
+        question.request_id,
+        fields,
+        identity=identity,
+        parameters=question.told.parameters,
+        franceconnect_token=question.call.token.decode("latin-1") if is_citizens else None,
+    )
+
+
+def _offered(question: Question, key: bytes) -> tuple[tuple[GroundKind, ...], dict[str, DetailValue]]:
+    """The grounds that a call may rest on, the better first, and what is sealed of an agent and her reason."""
+    agent, reason = question.call.header(AGENT_HEADER), question.call.header(REASON_HEADER)
+    why: dict[str, DetailValue] = {}
+    if agent is not None:
+        why["agent"] = agent_of(agent, key)
+    if reason is not None:
+        why["reason"] = reason
+    if question.visitor.franceconnect is not None:
+        return ("franceconnect",), why
+    return (("agent", "application") if agent is not None and reason is not None else ("application",)), why
+
+
+def _citizen(identity: PivotIdentity | None, key: bytes) -> dict[str, DetailValue]:
+    """Her pseudonym, where the identity has all that FranceConnect's own has; else nobody could be found by it."""
+    if identity is None or not all((identity.given_names, identity.gender, identity.birthdate)):
+        return {}
+    return {"citizen": pseudonym(identity, key)}

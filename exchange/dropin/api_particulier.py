@@ -1,0 +1,159 @@
+"""API Particulier's door: its ``/identite`` and ``/france_connect`` paths, ``/api/introspect`` and its pings.
+
+A path is a manifest's own; its ``/france_connect`` sibling asks the same holder about the citizen of a token. An
+access rests on the citizen's consent token or FranceConnect token, on an agent who says why, or on the application's
+own procedure, as the habilitation allows; the entry says which.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
+
+from exchange.dropin.admission import Question, consented, granted
+from exchange.dropin.call import Call
+from exchange.dropin.door import Page, Passage, Visitor
+from exchange.dropin.errors import Fault, ParametersRefused
+from exchange.dropin.evidence import Evidence, Knowledge, looks_like_consent
+from exchange.dropin.franceconnect import FranceConnectTokens
+from exchange.dropin.grounds import recipient_of
+from exchange.dropin.identity import Told, read_parameters, read_told
+from exchange.dropin.introspection import rights_of
+from exchange.dropin.limits import Limit
+from exchange.dropin.pulse import Pulse, ping_of, pings_of
+from exchange.release import Released
+from openapi.problem import AccordError
+from providers.manifest import Manifest
+from providers.registry import Dataset, Datasets
+
+HOLDER = "api_particulier"
+INTROSPECT, PINGS, JWKS = "/api/introspect", "/api/pings", "/api/france_connect_jwks"
+
+_Mode: TypeAlias = Literal["identite", "france_connect"]
+_PING = ("/api/", "/ping")
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    dataset: Dataset
+    mode: _Mode
+
+
+class ApiParticulier:
+    """The entrance. Holds no state of its own."""
+
+    limit = Limit(20, 1)
+    """As the State's API counts its JSON resources: 20 requests a second."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        knowledge: Knowledge,
+        datasets: Datasets,
+        evidence: Evidence,
+        franceconnect: FranceConnectTokens | None,
+        pseudonym_key: bytes,
+        pulse: Pulse,
+    ) -> None:
+        self._base_url = base_url
+        self._knowledge = knowledge
+        self._evidence = evidence
+        self._franceconnect = franceconnect
+        self._key = pseudonym_key
+        self._pulse = pulse
+        self._paths = _paths(datasets)
+        self._manifests = [one.dataset.manifest for one in self._paths.values() if one.mode == "identite"]
+        self._pages: Mapping[str, Callable[[Call], Page]] = {
+            INTROSPECT: self._introspect,
+            PINGS: lambda _call: Page(pings_of(self._manifests, base_url)),
+            JWKS: lambda _call: Page({"keys": []} if franceconnect is None else franceconnect.jwks),
+            **{f"{_PING[0]}{one.dataset}{_PING[1]}": self._ping for one in self._manifests},
+        }
+
+    def dataset(self, path: str) -> Dataset | None:
+        """The dataset that a path is about."""
+        found = self._paths.get(path)
+        return None if found is None else found.dataset
+
+    def serves(self, path: str) -> bool:
+        """Whether a path is one of this API's."""
+        return path in self._paths or path in self._pages
+
+    def page(self, call: Call) -> Page:
+        """Its rights to an application, the holders' health to anybody."""
+        return self._pages[call.path](call)
+
+    async def recognise(self, call: Call) -> Visitor:
+        """An application by its own token or a consent token; on ``/france_connect`` paths, by the citizen's."""
+        if not call.token:
+            raise AccordError("application_token_missing")
+        if self._paths[call.path].mode == "france_connect":
+            return await self._by_citizens_token(call)
+        if looks_like_consent(call.token) and not self._evidence.is_application(call.token):
+            return self._evidence.consent(call)
+        return self._evidence.consent_beside(call, self._evidence.application(call, call.token))
+
+    async def _by_citizens_token(self, call: Call) -> Visitor:
+        if self._evidence.is_application(call.token):
+            # An application's secret is not for FranceConnect to see.
+            raise AccordError("franceconnect_token_inactive")
+        if looks_like_consent(call.token):
+            return self._evidence.consent(call)
+        if self._franceconnect is None:
+            raise AccordError("ground_missing", grounds=("consent",))
+        self._evidence.check_fresh()
+        checked = await self._franceconnect.check(call.token)
+        clients = self._knowledge.registry.clients.values()
+        client = next((one for one in clients if one.franceconnect_client_id == checked.client_id), None)
+        if client is None:
+            raise AccordError("client_unknown")
+        self._evidence.check_address(call, client)
+        return Visitor(client, franceconnect=checked.identity, scopes=checked.scopes)
+
+    def admit(self, call: Call, dataset: Dataset, visitor: Visitor, *, request_id: str) -> Passage:
+        """The ground, the fields and the question. Raises ``AccordError``."""
+        manifest, recipient = dataset.manifest, recipient_of(call.one("recipient"))
+        told = self._told(call, manifest)
+        if isinstance(recipient, Fault):
+            raise ParametersRefused([recipient, *told.faults])
+        if told.faults:
+            raise ParametersRefused(told.faults)
+        question = Question(call, manifest, visitor, told, recipient, request_id)
+        registry = self._knowledge.registry
+        if visitor.consent is not None:
+            return consented(question, visitor.consent, registry)
+        return granted(question, registry, self._key)
+
+    def document(self, released: Released) -> Mapping[str, object]:
+        """``{data, links, meta}``, always all three; what is masked is absent."""
+        answer = released.answer
+        return {"data": released.data, "links": dict(answer.links), "meta": dict(answer.meta)}
+
+    def _told(self, call: Call, manifest: Manifest) -> Told:
+        if self._paths[call.path].mode == "france_connect":
+            return read_parameters(call, manifest)
+        return read_told(call, manifest, today=datetime.fromtimestamp(call.began, UTC).date())
+
+    def _introspect(self, call: Call) -> Page:
+        token = call.one("token").encode() or call.token
+        client = self._evidence.application(call, token).client
+        return Page(rights_of(client, self._manifests, self._knowledge.registry, now=call.began))
+
+    def _ping(self, call: Call) -> Page:
+        health = ping_of(self._pulse, call.path.removeprefix(_PING[0]).removesuffix(_PING[1]), now=call.began)
+        return Page(health, 502 if health["status"] == "bad_gateway" else 200)
+
+
+def _paths(datasets: Datasets) -> dict[str, _Path]:
+    """Every manifest of this holder whose path asks by identity, and its sibling."""
+    found: dict[str, _Path] = {}
+    for name in datasets.ids():
+        dataset = datasets.get(name)
+        if dataset is None or dataset.manifest.holder != HOLDER:
+            continue
+        stem, _, last = dataset.manifest.path.rpartition("/")
+        if last == "identite":
+            found[dataset.manifest.path] = _Path(dataset, "identite")
+            found[f"{stem}/france_connect"] = _Path(dataset, "france_connect")
+    return found

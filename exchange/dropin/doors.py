@@ -1,0 +1,95 @@
+"""Where the drop-in doors are put together from what the process holds. Nothing here decides."""
+
+from collections.abc import Callable, Sequence
+
+import orjson
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from consent.checktoken import TokenChecker
+from consent.config import FranceConnectConfig
+from exchange.consent_token import ConsentTokenVerifier
+from exchange.dropin.api_entreprise import ApiEntrepriseEntrance
+from exchange.dropin.api_particulier import ApiParticulier
+from exchange.dropin.door import Door
+from exchange.dropin.evidence import Evidence, Knowledge
+from exchange.dropin.franceconnect import FranceConnectTokens
+from exchange.dropin.pulse import Pulse
+from exchange.recipient import Recipient
+from exchange.release import Releases
+from exchange.settings import Settings, SettingsError
+from providers.registry import Datasets
+
+MAX_KEYS_BYTES = 100_000
+
+
+class Doors:
+    """Those of this deployment, and what they hold."""
+
+    def __init__(self, doors: Sequence[Door], *, franceconnect: FranceConnectTokens | None) -> None:
+        self._doors = tuple(doors)
+        self._franceconnect = franceconnect
+
+    def of(self, path: str) -> Door | None:
+        """The door that a path leads to."""
+        return next((door for door in self._doors if door.serves(path)), None)
+
+    def close(self) -> None:
+        """Let go of threads and connections."""
+        if self._franceconnect is not None:
+            self._franceconnect.close()
+
+
+def open_doors(
+    settings: Settings,
+    *,
+    knowledge: Knowledge,
+    datasets: Datasets,
+    verifier: ConsentTokenVerifier,
+    recipient: Recipient,
+    releases: Releases,
+    pseudonym_key: bytes,
+    clock: Callable[[], float],
+) -> Doors:
+    """Every door, over one deployment's registry, keys and log."""
+    franceconnect = franceconnect_tokens(settings, clock=clock)
+    pulse = Pulse(clock)
+    entrance = ApiParticulier(
+        base_url=settings.issuer,
+        knowledge=knowledge,
+        datasets=datasets,
+        evidence=Evidence(knowledge=knowledge, verifier=verifier, recipient=recipient),
+        franceconnect=franceconnect,
+        pseudonym_key=pseudonym_key,
+        pulse=pulse,
+    )
+    companies = ApiEntrepriseEntrance(
+        datasets,
+        knowledge=knowledge,
+        recipient=recipient,
+        pulse=pulse,
+        pseudonym_key=pseudonym_key,
+        base=settings.issuer,
+    )
+    doors = [
+        Door(one, recipient=recipient, releases=releases, pulse=pulse, clock=clock) for one in (companies, entrance)
+    ]
+    return Doors(doors, franceconnect=franceconnect)
+
+
+def franceconnect_tokens(settings: Settings, *, clock: Callable[[], float]) -> FranceConnectTokens | None:
+    """Accord as FranceConnect's data provider, if it is one. Raises :class:`SettingsError` for unusable keys."""
+    given = settings.franceconnect_data
+    if given is None:
+        return None
+    config = FranceConnectConfig(settings.franceconnect.issuer, given.client_id, given.client_secret.get_secret_value())
+    try:
+        with given.keys.open("rb") as file:
+            keys = KeySet.import_key_set(orjson.loads(file.read(MAX_KEYS_BYTES)))
+        checker = TokenChecker(config, keys, clock=clock)
+    except (OSError, ValueError, TypeError, KeyError, JoseError):
+        # The exception may quote the key.
+        raise SettingsError(
+            "ACCORD_FRANCECONNECT_DATA__KEYS: a file with a private JWK Set, of P-256 or of RSA of 2048 bits or more"
+        ) from None
+    return FranceConnectTokens(checker, jwks=keys.as_dict(private=False))
