@@ -103,7 +103,10 @@ class DatasetSummary(_View):
 class DatasetView(DatasetSummary):
     """A dataset with its JSON Schemas (2020-12)."""
 
-    answer_schema: Annotated[dict[str, Any], Field(description="of the answer of an exchange")]
+    answer_schema: Annotated[
+        dict[str, Any],
+        Field(description="of the answer at Accord's own door; the others answer as the State's API does"),
+    ]
     authorization_details_schema: Annotated[
         dict[str, Any] | None,
         Field(description="of an authorization_details object; null where no citizen is asked"),

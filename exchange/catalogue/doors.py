@@ -3,15 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from exchange.catalogue.schemas import company_numbers
 from exchange.identify import PATH
 from exchange.model import GroundKind
 from providers.manifest import Manifest
 
 DoorKind: TypeAlias = Literal["accord", "drop_in"]
 
-PEERS = frozenset({"api_particulier", "api_entreprise"})
-"""Holders whose own paths are served here too, for applications that were written for them."""
 GROUNDS: tuple[GroundKind, ...] = ("consent", "franceconnect", "agent", "application")
 """Those that an access about a citizen may rest on; the registry's habilitation says which of them it does."""
 
@@ -27,15 +24,19 @@ class Door:
 
 def doors_of(manifest: Manifest) -> tuple[Door, ...]:
     """Every way to ask for a dataset."""
-    own = Door("accord", PATH + manifest.dataset)
-    return (own, Door("drop_in", manifest.path)) if manifest.holder in PEERS else (own,)
+    return Door("accord", PATH + manifest.dataset), *(Door("drop_in", path) for path in _peers_paths(manifest))
+
+
+def _peers_paths(manifest: Manifest) -> tuple[str, ...]:
+    """The paths of the State's API that are served here too, for applications that were written for it."""
+    if manifest.holder == "api_entreprise":
+        return (manifest.path,)
+    stem, _, last = manifest.path.rpartition("/")
+    if manifest.holder == "api_particulier" and last == "identite":
+        return manifest.path, f"{stem}/france_connect"
+    return ()
 
 
 def grounds_of(manifest: Manifest) -> tuple[GroundKind, ...]:
     """On what an access may rest."""
     return ("company",) if manifest.subject == "company" else GROUNDS
-
-
-def asks_for_a_company(manifest: Manifest) -> bool:
-    """Whether a company's number, ``context`` and ``object`` have to be said."""
-    return manifest.subject == "company" or bool(company_numbers(manifest))

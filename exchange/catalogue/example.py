@@ -1,13 +1,18 @@
 """An exchange as an example: a request, and an answer made from the manifest. Every value is made up. Pure."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 
-from exchange.catalogue.doors import asks_for_a_company
+from consent.model import DETAIL_TYPE_PREFIX
+from exchange.catalogue.doors import grounds_of
 from exchange.catalogue.schemas import Tree, company_numbers, tree_of
+from exchange.identify import PATH
+from exchange.masking import apply_mask, compile_mask
 from providers.manifest import Field, FieldType, Manifest
 
 NOBODY: Mapping[str, str] = {"siret": "00000000000000", "siren": "000000000"}
 """Numbers with a valid key that INSEE gives to no company."""
+PURPOSE = "motif_exemple"
 REASON: Mapping[str, str] = {"context": "Marché public", "object": "2026-017"}
 SHOWN = 3
 """Fields that the example asks for; the whole answer would be long."""
@@ -27,22 +32,57 @@ _META: Mapping[str, object] = {
 }
 
 
-def example_answer(manifest: Manifest) -> dict[str, object]:
-    """An answer that holds every field, or in which the holder's own examples stand for them."""
+def example_answer(manifest: Manifest, fields: tuple[str, ...] | None = None) -> dict[str, object]:
+    """An answer that holds ``fields``, or every one; the holder's own examples stand where the manifest has some."""
     data = _object(tree_of(manifest), manifest, ())
+    if fields is not None:
+        data = apply_mask(compile_mask(fields), data)
     return {"data": data, "meta": {**_META, "provider": manifest.holder}}
 
 
+def shown(manifest: Manifest) -> tuple[str, ...]:
+    """The fields that the example asks for."""
+    return tuple(manifest.fields)[:SHOWN]
+
+
 def example_request(manifest: Manifest, *, base: str) -> str:
-    """A command line that asks for it through Accord's own door."""
-    fields = ",".join(list(manifest.fields)[:SHOWN])
-    said = [f"fields={fields}"]
-    if asks_for_a_company(manifest):
-        said += [f"{name}={NOBODY[name]}" for name in company_numbers(manifest)]
-        said += [f"{name}={value}" for name, value in REASON.items()]
-    lines = [f'curl --get "{base}/v1/data/{manifest.dataset}"']
-    lines += ['--header "Authorization: Bearer $TOKEN"', *(f'--data-urlencode "{one}"' for one in said)]
-    return " \\\n  ".join(lines)
+    """A command line that asks for :func:`shown` through Accord's own door."""
+    said = [f"fields={','.join(shown(manifest))}", *(f"{name}={value}" for name, value in _besides(manifest))]
+    lines = [f'curl --get "{base}{PATH}{manifest.dataset}"', '--header "Authorization: Bearer $TOKEN"']
+    return " \\\n  ".join((*lines, *(f'--data-urlencode "{one}"' for one in said)))
+
+
+def example_details(manifest: Manifest) -> dict[str, object]:
+    """The ``authorization_details`` object that asks a citizen for :func:`shown`."""
+    return {
+        "type": DETAIL_TYPE_PREFIX + manifest.dataset,
+        "datatypes": list(shown(manifest)),
+        "purpose": PURPOSE,
+        "recipient": NOBODY["siret"],
+        "access": "once",
+    }
+
+
+def example_habilitation(manifest: Manifest) -> str:
+    """What an operator writes into the registry file."""
+    lines = {
+        "id": "exemple",
+        "organisation": NOBODY["siret"],
+        "dataset": manifest.dataset,
+        "fields": list(shown(manifest)),
+        "legal_basis": manifest.legal_basis,
+        "grounds": list(grounds_of(manifest)[:1]),
+    }
+    written = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in lines.items()]
+    purpose = f'{{ code = "{PURPOSE}", fr = "Motif en français", en = "Reason in English" }}'
+    dates = ("valid_from = 2026-01-01", "valid_until = 2026-12-31")
+    return "\n".join(("[[habilitation]]", *written, f"purposes = [{purpose}]", *dates))
+
+
+def _besides(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    if numbers := company_numbers(manifest):
+        yield numbers[0], NOBODY[numbers[0]]
+        yield from REASON.items()
 
 
 def _object(tree: Tree, manifest: Manifest, place: tuple[str, ...]) -> dict[str, object]:

@@ -7,6 +7,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 import orjson
 from fastapi import APIRouter, Path, Request, Response
 
+from consent.pages.site import FILES as SITE
+from consent.pages.site import ICON, SHEET
+from exchange.catalogue.dcat import DCAT_PATH, record_of
+from exchange.catalogue.dcat import MEDIA_TYPE as DCAT
 from exchange.catalogue.description import (
     LIST_PATH,
     CatalogueView,
@@ -15,6 +19,7 @@ from exchange.catalogue.description import (
     schemas_of,
     summary_of,
 )
+from exchange.catalogue.pages import routes as page_routes
 from openapi.problem import AccordError
 from providers.manifest import Manifest
 from providers.registry import Datasets
@@ -54,6 +59,7 @@ def routers(datasets: Datasets, *, base: str) -> Iterator[APIRouter]:
     found = ((name, datasets.get(name)) for name in datasets.ids())
     manifests = {name: dataset.manifest for name, dataset in found if dataset is not None}
     yield router(manifests, base=base)
+    yield page_routes.router(manifests, base=base, sheet=SITE.url(SHEET), icon=SITE.url(ICON))
 
 
 def router(manifests: Mapping[str, Manifest], *, base: str) -> APIRouter:
@@ -61,6 +67,7 @@ def router(manifests: Mapping[str, Manifest], *, base: str) -> APIRouter:
     views = {name: describe(manifest, base=base) for name, manifest in manifests.items()}
     whole = Document(CatalogueView(datasets=[summary_of(view) for view in views.values()]).model_dump())
     datasets = {name: Document(view.model_dump()) for name, view in views.items()}
+    record = Document(record_of(views.values(), base=base), DCAT)
     schemas = {
         (name, kind): Document(schema, _SCHEMA)
         for name, manifest in manifests.items()
@@ -94,6 +101,16 @@ def router(manifests: Mapping[str, Manifest], *, base: str) -> APIRouter:
     async def show_schema(request: Request, dataset: _Dataset, schema: _SchemaName) -> Response:
         """Public, at the address that is the schema's own `$id`. A company's dataset has no authorization_details."""
         return _known(schemas.get((dataset, schema))).answer(request)
+
+    @routes.get(
+        DCAT_PATH,
+        summary="The catalogue as a DCAT-AP record (JSON-LD)",
+        response_class=Response,
+        responses={200: {"content": {DCAT: {"schema": {"type": "object"}}}}, 304: _RESPONSES[304]},
+    )
+    async def show_record(request: Request) -> Response:
+        """Public: for portals that harvest catalogues."""
+        return record.answer(request)
 
     return routes
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from exchange.company_request import MAX_WORDS
 from openapi.document import exchange_schema
 from providers.manifest import Field, FieldType, Manifest, Parameter
 from providers.record import MAX_ITEMS
@@ -16,9 +17,6 @@ Tree: TypeAlias = "dict[str, Tree | Field]"
 """The fields by the segments of their paths."""
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-LONGEST_REASON = 200
-"""Characters of ``context`` and ``object``."""
-
 _TYPES: Mapping[FieldType, Json] = {
     "string": {"type": "string"},
     # 00 stands for a month or a day that the holder does not know: no calendar date, so no 'format'.
@@ -27,10 +25,16 @@ _TYPES: Mapping[FieldType, Json] = {
     "number": {"type": "number"},
     "boolean": {"type": "boolean"},
 }
-_COMPANY = {
-    "siret": ("^[0-9]{14}$", "Numéro SIRET de l'établissement", "SIRET number of the establishment"),
-    "siren": ("^[0-9]{9}$", "Numéro SIREN de l'entreprise", "SIREN number of the company"),
+_SIRET = "^[0-9]{14}$"
+_ABOUT_A_COMPANY: Mapping[str, Json] = {
+    "siret": {"type": "string", "pattern": _SIRET, "title": "SIRET de l'établissement"},
+    "siren": {"type": "string", "pattern": "^[0-9]{9}$", "title": "SIREN de l'entreprise"},
+    "context": {"type": "string", "minLength": 1, "maxLength": MAX_WORDS, "title": "Nature de la procédure"},
+    "object": {"type": "string", "minLength": 1, "maxLength": MAX_WORDS, "title": "Nom ou numéro de la procédure"},
+    "recipient": {"type": "string", "pattern": _SIRET, "title": "SIRET de qui reçoit, s'il n'est pas qui demande"},
+    "delegation_id": {"type": "string", "maxLength": MAX_WORDS, "title": "Délégation sous laquelle il est demandé"},
 }
+"""What a question about a company says, besides the dataset's own parameters."""
 
 
 def answer_schema(manifest: Manifest, *, identifier: str) -> Json:
@@ -38,28 +42,35 @@ def answer_schema(manifest: Manifest, *, identifier: str) -> Json:
     definitions: Json = {}
     data = _object(tree_of(manifest), manifest, (), definitions)
     exchange = exchange_schema()
+    if manifest.subject == "company":
+        exchange["properties"].pop("derived", None)
+    if manifest.links or manifest.meta:
+        exchange["properties"]["meta"]["properties"]["holder"] = _of_the_holder(manifest)
     exchange["properties"]["data"] |= data | {"title": manifest.title["fr"], "x-labels": dict(manifest.title)}
     return {"$schema": DIALECT, "$id": identifier, **exchange, "$defs": definitions}
 
 
 def parameters_schema(manifest: Manifest, *, identifier: str) -> Json:
     """Of what has to be said besides who asks, for whom, and about which citizen."""
-    said = {name: _company(name) for name in company_numbers(manifest)}
-    said |= {name: _parameter(one) for name, one in manifest.parameters.items()}
-    required = [*company_numbers(manifest), *(name for name, one in manifest.parameters.items() if one.required)]
-    return {
-        "$schema": DIALECT,
-        "$id": identifier,
-        "type": "object",
-        "properties": said,
-        "required": required,
-        "additionalProperties": False,
-    }
+    said = {name: _parameter(one) for name, one in manifest.parameters.items()}
+    required = [name for name, one in manifest.parameters.items() if one.required]
+    schema: Json = {"$schema": DIALECT, "$id": identifier, "type": "object"}
+    if manifest.subject == "company":
+        numbers = company_numbers(manifest)
+        about = {
+            name: one for name, one in _ABOUT_A_COMPANY.items() if name not in ("siret", "siren") or name in numbers
+        }
+        said = {**about, **said}
+        required = ["context", "object", *required]
+        schema["oneOf"] = [{"required": [number]} for number in numbers]
+    return {**schema, "properties": said, "required": required, "additionalProperties": False}
 
 
 def company_numbers(manifest: Manifest) -> tuple[str, ...]:
-    """Which number of a company it is asked by: ``siret`` or ``siren``; none for a dataset about citizens."""
-    return tuple(name for name in _COMPANY if f"{{{name}}}" in manifest.path)
+    """By which number of a company it may be asked, one of them; none for a dataset about citizens."""
+    if manifest.subject == "citizen":
+        return ()
+    return ("siret",) if "{siret}" in manifest.path else ("siret", "siren")
 
 
 def tree_of(manifest: Manifest) -> Tree:
@@ -72,6 +83,16 @@ def tree_of(manifest: Manifest) -> Tree:
             node = node.setdefault(parent, {})  # type: ignore[assignment]  # a name is a field or holds fields
         node[last] = field
     return tree
+
+
+def _of_the_holder(manifest: Manifest) -> Json:
+    """What the holder says beside its data, as it says it."""
+    said = {"links": manifest.links, "meta": manifest.meta}
+    objects = {
+        kind: {"type": "object", "additionalProperties": False, "properties": {name: {} for name in sorted(names)}}
+        for kind, names in said.items()
+    }
+    return {"type": "object", "additionalProperties": False, "required": sorted(objects), "properties": objects}
 
 
 def _object(tree: Tree, manifest: Manifest, place: tuple[str, ...], definitions: Json) -> Json:
@@ -107,11 +128,6 @@ def _field(field: Field) -> Json:
 def _parameter(parameter: Parameter) -> Json:
     said = {"title": parameter.label["fr"], "x-labels": dict(parameter.label)}
     return {**said, "type": "string", "pattern": _anchored(parameter.pattern)}
-
-
-def _company(name: str) -> Json:
-    pattern, french, english = _COMPANY[name]
-    return {"title": french, "x-labels": {"fr": french, "en": english}, "type": "string", "pattern": pattern}
 
 
 def _anchored(pattern: re.Pattern[str]) -> str:

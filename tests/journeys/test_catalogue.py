@@ -1,5 +1,7 @@
 """What a deployment answers is what its catalogue announced, over real HTTP."""
 
+import html
+import re
 from collections.abc import Iterator
 
 import httpx
@@ -53,3 +55,14 @@ def test_asking_again_costs_an_empty_answer(deployment: Deployment) -> None:
 
 def _get(deployment: Deployment, path: str) -> httpx.Response:
     return httpx.get(deployment.url + path, trust_env=False).raise_for_status()
+
+
+def test_no_link_of_the_catalogues_pages_leads_nowhere(deployment: Deployment) -> None:
+    followed = set()
+    for page in ("/catalogue", "/catalogue/quotient_familial", "/catalogue?q=enfant&lang=en"):
+        text = _get(deployment, page).text
+        followed |= {html.unescape(link) for link in re.findall(r'href="(/[^"]*)"', text)}
+    assert {"/v1/datasets.jsonld", "/openapi.yaml", "/v1/datasets/quotient_familial/schemas/answer"} <= followed
+    assert len(followed) > 8
+    for link in sorted(followed):
+        assert _get(deployment, link).status_code == httpx.codes.OK, link

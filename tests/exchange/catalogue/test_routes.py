@@ -37,6 +37,7 @@ def test_a_dataset_says_whose_it_is_and_what_an_application_needs(program):
     assert [one["url"] for one in view["doors"]] == [
         f"{BASE}/v1/data/quotient_familial",
         f"{BASE}/v3/dss/quotient_familial/identite",
+        f"{BASE}/v3/dss/quotient_familial/france_connect",
     ]
     assert "consent" in view["habilitation"]["grounds"]
     child = next(one for one in view["fields"] if one["name"] == "enfants.prenoms")
@@ -70,7 +71,7 @@ def test_a_dataset_about_companies_has_no_authorisation_of_a_citizen(program):
         assert reply.status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/v1/datasets", PLACE, f"{PLACE}/schemas/answer"])
+@pytest.mark.parametrize("path", ["/v1/datasets", "/v1/datasets.jsonld", PLACE, f"{PLACE}/schemas/answer"])
 def test_who_has_an_answer_is_told_that_nothing_changed(program, path):
     first = program.get(path)
     tag = first.headers["etag"]
@@ -82,6 +83,12 @@ def test_who_has_an_answer_is_told_that_nothing_changed(program, path):
         assert again.headers["etag"] == tag
     for sent in ('"another"', "", tag.strip('"')):
         assert program.get(path, headers={"If-None-Match": sent}).status_code == 200
+
+
+def test_the_dcat_record_is_json_ld(program):
+    reply = program.get("/v1/datasets.jsonld")
+    assert reply.headers["content-type"] == "application/ld+json"
+    assert reply.json()["@type"] == "dcat:Catalog"
 
 
 def test_every_answer_has_a_validator_of_its_own(program):

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from urllib.parse import urlencode
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -9,7 +10,9 @@ from jsonschema import Draft202012Validator
 from exchange.catalogue.description import describe, schemas_of
 from exchange.catalogue.example import example_answer
 from exchange.catalogue.schemas import answer_schema
+from exchange.company_request import question_to_dataset
 from exchange.masking import apply_mask, compile_mask
+from openapi.problem import AccordError
 from providers.manifest import Manifest, manifests, parse_manifest
 from providers.record import RecordInvalid, RecordReader
 from sandbox.api_particulier import load_families
@@ -108,6 +111,15 @@ def test_an_answer_with_anything_more_is_not_one():
     assert not validator.is_valid({"data": {}})
 
 
+def test_what_a_holder_says_beside_its_data_is_announced_where_it_is_passed_on():
+    for manifest in manifests().values():
+        meta = answer_schema(manifest, identifier="x")["properties"]["meta"]["properties"]
+        assert ("holder" in meta) == bool(manifest.links or manifest.meta)
+        if "holder" in meta:
+            said = {kind: set(one["properties"]) for kind, one in meta["holder"]["properties"].items()}
+            assert said == {"links": set(manifest.links), "meta": set(manifest.meta)}
+
+
 def test_lists_dates_numbers_and_nulls_are_as_the_manifest_says():
     validator = validator_of(parse_manifest(STRANGE, name="strange.toml"))
     case = {"names": ["a", "b"], "since": "1990-00-00", "home": {"open": True, "share": 2.5}}
@@ -163,3 +175,16 @@ def _check_payloads(payloads):
 def test_nothing_of_the_catalogue_is_written_twice():
     code = "".join(path.read_text() for path in (REPOSITORY / "exchange" / "catalogue").rglob("*.py"))
     assert [name for name in manifests() if f'"{name}"' in code] == []
+
+
+def test_a_question_about_a_company_is_announced_as_the_server_reads_it():
+    company = next(one for one in manifests().values() if "{siret}" in one.path)
+    schema = Draft202012Validator(schemas_of(company, base=BASE)["parameters"])
+    asked = {"siret": "0" * 14, "context": "Marché public", "object": "2026-017"}
+    for given in (asked, asked | {"recipient": "0" * 14, "delegation_id": "d1"}):
+        assert schema.is_valid(given)
+        assert question_to_dataset(urlencode(given).encode(), company).company == "0" * 14
+    for given in ({"siret": "0" * 14}, asked | {"siren": "0" * 9}, asked | {"other": "1"}, asked | {"context": ""}):
+        assert not schema.is_valid(given)
+        with pytest.raises(AccordError):
+            question_to_dataset(urlencode(given).encode(), company)

@@ -1,0 +1,1 @@
+"""The catalogue for people: what is offered here, in words, French first."""
