@@ -1,14 +1,17 @@
 """A dataset as the catalogue says it to programs: everything of its manifest that an application has to know. Pure."""
 
+from collections.abc import Collection, Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from consent.details import schema_of
 from consent.model import DETAIL_TYPE_PREFIX
+from exchange.bundle import BUNDLES_PATH
 from exchange.catalogue.doors import DoorKind, doors_of, grounds_of
 from exchange.catalogue.schemas import answer_schema, parameters_schema
 from exchange.model import GroundKind
+from providers.bundle import Bundle
 from providers.manifest import FieldType, Manifest, Window
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -114,10 +117,20 @@ class DatasetView(DatasetSummary):
     parameters_schema: Annotated[dict[str, Any], Field(description="of what has to be said besides")]
 
 
+class BundleView(_View):
+    """Datasets about one company that are asked for at once, by its SIRET."""
+
+    bundle: str
+    title: Labels
+    url: str
+    datasets: Annotated[list[str], Field(description="those of it that are offered here")]
+
+
 class CatalogueView(_View):
-    """Every dataset offered by this deployment."""
+    """Everything offered by this deployment."""
 
     datasets: list[DatasetSummary]
+    bundles: list[BundleView]
 
 
 def describe(manifest: Manifest, *, base: str) -> DatasetView:
@@ -153,6 +166,16 @@ def describe(manifest: Manifest, *, base: str) -> DatasetView:
         authorization_details_schema=schemas.get("authorization_details"),
         parameters_schema=schemas["parameters"],
     )
+
+
+def describe_bundles(bundles: Iterable[Bundle], offered: Collection[str], *, base: str) -> list[BundleView]:
+    """Those bundles of which something is offered."""
+    parts = [(one, [name for name in one.datasets if name in offered]) for one in bundles]
+    return [
+        BundleView(bundle=one.name, title=dict(one.title), url=f"{base}{BUNDLES_PATH}{one.name}", datasets=names)
+        for one, names in parts
+        if names
+    ]
 
 
 def summary_of(view: DatasetView) -> DatasetSummary:

@@ -1,7 +1,7 @@
 """The catalogue for programs: public, the same for everybody, and cheap to ask again (RFC 9110 section 13)."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 import orjson
@@ -13,14 +13,17 @@ from exchange.catalogue.dcat import DCAT_PATH, record_of
 from exchange.catalogue.dcat import MEDIA_TYPE as DCAT
 from exchange.catalogue.description import (
     LIST_PATH,
+    BundleView,
     CatalogueView,
     DatasetView,
     describe,
+    describe_bundles,
     schemas_of,
     summary_of,
 )
 from exchange.catalogue.pages import routes as page_routes
 from openapi.problem import AccordError
+from providers.bundle import bundles
 from providers.manifest import Manifest
 from providers.registry import Datasets
 
@@ -58,14 +61,15 @@ def routers(datasets: Datasets, *, base: str) -> Iterator[APIRouter]:
     """Everything of the catalogue of the datasets offered. ``base``: the deployment's URL."""
     found = ((name, datasets.get(name)) for name in datasets.ids())
     manifests = {name: dataset.manifest for name, dataset in found if dataset is not None}
-    yield router(manifests, base=base)
-    yield page_routes.router(manifests, base=base, sheet=SITE.url(SHEET), icon=SITE.url(ICON))
+    together = describe_bundles(bundles().values(), manifests, base=base)
+    yield router(manifests, together, base=base)
+    yield page_routes.router(manifests, together, base=base, sheet=SITE.url(SHEET), icon=SITE.url(ICON))
 
 
-def router(manifests: Mapping[str, Manifest], *, base: str) -> APIRouter:
+def router(manifests: Mapping[str, Manifest], together: Sequence[BundleView], *, base: str) -> APIRouter:
     """The list, each dataset, each of its JSON Schemas. ``base``: the deployment's URL."""
     views = {name: describe(manifest, base=base) for name, manifest in manifests.items()}
-    whole = Document(CatalogueView(datasets=[summary_of(view) for view in views.values()]).model_dump())
+    whole = Document(_catalogue(views.values(), together).model_dump())
     datasets = {name: Document(view.model_dump()) for name, view in views.items()}
     record = Document(record_of(views.values(), base=base), DCAT)
     schemas = {
@@ -113,6 +117,10 @@ def router(manifests: Mapping[str, Manifest], *, base: str) -> APIRouter:
         return record.answer(request)
 
     return routes
+
+
+def _catalogue(views: Iterable[DatasetView], together: Sequence[BundleView]) -> CatalogueView:
+    return CatalogueView(datasets=[summary_of(view) for view in views], bundles=list(together))
 
 
 def _known(document: Document | None) -> Document:

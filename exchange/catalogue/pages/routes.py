@@ -1,16 +1,16 @@
 """The catalogue's pages: for anybody, without a login and without scripts. A page's troubles are pages too."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, TypeAlias, get_args
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 
-from exchange.catalogue.description import PAGE_PATH, describe
+from exchange.catalogue.description import PAGE_PATH, BundleView, describe
 from exchange.catalogue.pages.search import LONGEST, Entry, SubjectFilter, words_of
 from exchange.catalogue.pages.texts import TEXTS, say
-from exchange.catalogue.pages.words import card_of, counted, page_of
+from exchange.catalogue.pages.words import BundleWords, bundle_of, card_of, counted, page_of
 from openapi.pages.files import Files
 from openapi.pages.frame import Frame, policy
 from openapi.pages.routing import page_route
@@ -29,8 +29,17 @@ _Dataset: TypeAlias = Annotated[str, Path(max_length=64)]
 class Pages:
     """The pages and what they are made of. ``sheet`` and ``icon``: addresses of the deployment's own."""
 
-    def __init__(self, manifests: Mapping[str, Manifest], *, base: str, sheet: str, icon: str) -> None:
+    def __init__(
+        self,
+        manifests: Mapping[str, Manifest],
+        together: Sequence[BundleView],
+        *,
+        base: str,
+        sheet: str,
+        icon: str,
+    ) -> None:
         self._manifests = manifests
+        self._together = together
         self._base = base
         self._entries = {name: Entry(describe(one, base=base)) for name, one in manifests.items()}
         secure = base.startswith("https:")
@@ -57,9 +66,14 @@ class Pages:
             "subjects": [(code, say(language, f"subject.{code}")) for code in get_args(SubjectFilter)],
             "is_filtered": bool(words) or subject != "all",
             "found": cards,
+            "bundles": [] if words or subject == "citizen" else self._bundles(language),
             "count": counted(language, "list.found", len(cards)) if cards else say(language, "list.found_none"),
         }
         return self._show(request, "list.html", content)
+
+    def _bundles(self, language: Language) -> list[BundleWords]:
+        titles = {name: one.view.title[language] for name, one in self._entries.items()}
+        return [bundle_of(one, titles, language) for one in self._together]
 
     def dataset(self, request: Request, name: str) -> Response:
         """One dataset. Raises ``AccordError('dataset_unknown')``."""
@@ -79,9 +93,11 @@ class Pages:
         return self._frame.show(request, template, status=status, policy=policy(), content=content)
 
 
-def router(manifests: Mapping[str, Manifest], *, base: str, sheet: str, icon: str) -> APIRouter:
+def router(
+    manifests: Mapping[str, Manifest], together: Sequence[BundleView], *, base: str, sheet: str, icon: str
+) -> APIRouter:
     """Every page under ``/catalogue``. ``base``: the deployment's URL."""
-    pages = Pages(manifests, base=base, sheet=sheet, icon=icon)
+    pages = Pages(manifests, together, base=base, sheet=sheet, icon=icon)
     routes = APIRouter(route_class=page_route(_REFUSALS, pages.refused), include_in_schema=False)
 
     @routes.get(PAGE_PATH)

@@ -43,6 +43,7 @@ def words_of(text: str) -> tuple[str, ...]:
 
 def folded(text: str) -> str:
     """In small letters without accents; what is neither letter nor digit separates."""
-    apart = unicodedata.normalize("NFKD", text.casefold())
+    # Taken apart first: a letter in another shape, as of mathematics, has its small one only then.
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     kept = (letter if letter.isalnum() else " " for letter in apart if not unicodedata.combining(letter))
     return " ".join("".join(kept).split())

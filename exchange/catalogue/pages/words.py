@@ -1,10 +1,19 @@
 """A dataset in words, as its page and its card say it. Pure."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from exchange.catalogue.description import DAYS, SCHEMAS, DatasetView, FieldView, ParameterView, WindowView
+from exchange.catalogue.description import (
+    DAYS,
+    PAGE_PATH,
+    SCHEMAS,
+    BundleView,
+    DatasetView,
+    FieldView,
+    ParameterView,
+    WindowView,
+)
 from exchange.catalogue.example import (
     example_answer,
     example_details,
@@ -63,6 +72,15 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class BundleWords:
+    """Datasets that are asked for together; ``parts``: page and title of each."""
+
+    title: str
+    url: str
+    parts: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Everything that a dataset's page says."""
 
@@ -93,6 +111,12 @@ def card_of(view: DatasetView, language: Language, *, matching: Sequence[str]) -
         size=counted(language, "list.fields", len(view.fields)),
         matching=matching,
     )
+
+
+def bundle_of(view: BundleView, titles: Mapping[str, str], language: Language) -> BundleWords:
+    """The bundle in the list. ``titles``: of datasets, by name."""
+    parts = [(f"{PAGE_PATH}/{name}", titles[name]) for name in view.datasets]
+    return BundleWords(view.title[language], view.url, parts)
 
 
 def page_of(view: DatasetView, manifest: Manifest, language: Language, *, base: str) -> Page:

@@ -12,8 +12,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from starlette.testclient import TestClient
 
 from consent.pages.site import FILES, ICON, SHEET
+from exchange.catalogue.description import describe_bundles
 from exchange.catalogue.pages import routes as page_routes
 from exchange.errors import ProblemWriter, install
+from providers.bundle import bundles
 from providers.manifest import manifests
 from tests.chromium import chromium_path
 
@@ -23,7 +25,10 @@ BASE = "https://accord.example"
 def catalogue(base: str = BASE) -> FastAPI:
     app = FastAPI()
     install(app, ProblemWriter(base))
-    app.include_router(page_routes.router(manifests(), base=base, sheet=FILES.url(SHEET), icon=FILES.url(ICON)))
+    together = describe_bundles(bundles().values(), manifests(), base=base)
+    app.include_router(
+        page_routes.router(manifests(), together, base=base, sheet=FILES.url(SHEET), icon=FILES.url(ICON))
+    )
     deployment = APIRouter()
     FILES.add_to(deployment)
     app.include_router(deployment)

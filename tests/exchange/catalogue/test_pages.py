@@ -112,6 +112,13 @@ def test_a_search_can_be_held_to_companies_or_to_citizens(reader):
         assert (link in companies, link in citizens) == (manifest.subject == "company", manifest.subject == "citizen")
 
 
+def test_what_can_be_asked_for_together_stands_beside_what_is_about_companies(reader):
+    for path in ("/catalogue", "/catalogue?sujet=company"):
+        assert "GET https://accord.example/v1/bundles/dossier_marche_public" in reader.get(path).text
+    for path in ("/catalogue?sujet=citizen", "/catalogue?q=kbis"):
+        assert "/v1/bundles/" not in reader.get(path).text
+
+
 def test_a_search_that_finds_nothing_says_what_to_do(reader):
     reply = reader.get("/catalogue", params={"q": "zzz <b>"})
     assert reply.status_code == 200

@@ -5,8 +5,10 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 from starlette.testclient import TestClient
 
+from exchange.catalogue.description import describe_bundles
 from exchange.catalogue.routes import router
 from exchange.errors import ProblemWriter, install
+from providers.bundle import Bundle, bundles
 from providers.manifest import manifests
 
 BASE = "https://accord.example"
@@ -17,7 +19,7 @@ PLACE = "/v1/datasets/quotient_familial"
 def program() -> TestClient:
     app = FastAPI()
     install(app, ProblemWriter(BASE))
-    app.include_router(router(manifests(), base=BASE))
+    app.include_router(router(manifests(), describe_bundles(bundles().values(), manifests(), base=BASE), base=BASE))
     return TestClient(app, base_url=BASE)
 
 
@@ -106,3 +108,17 @@ def test_what_is_not_offered_is_a_problem_that_says_so(program, path):
 @pytest.mark.parametrize("path", [f"{PLACE}/schemas/other", f"/v1/datasets/{'a' * 65}"])
 def test_what_cannot_be_is_refused_before_it_is_looked_for(program, path):
     assert program.get(path).status_code == 400
+
+
+def test_what_can_be_asked_for_together_is_listed(program):
+    listed = program.get("/v1/datasets").json()["bundles"]
+    assert [one["bundle"] for one in listed] == list(bundles())
+    file = next(one for one in listed if one["bundle"] == "dossier_marche_public")
+    assert file["url"] == f"{BASE}/v1/bundles/dossier_marche_public"
+    assert "attestation_vigilance" in file["datasets"]
+
+
+def test_of_a_bundle_only_what_is_offered_is_listed():
+    made = Bundle("both", {"fr": "Les deux", "en": "Both"}, ("here", "elsewhere"))
+    nothing = Bundle("none", {"fr": "Rien", "en": "None"}, ("elsewhere",))
+    assert [one.datasets for one in describe_bundles([made, nothing], ["here"], base=BASE)] == [["here"]]
