@@ -1,4 +1,4 @@
-"""Whatever comes in, or comes back from a holder: its own documented problem, an entry, and no data."""
+"""Whatever comes in: its own documented problem, an entry, and no data. Holders in trouble: ``test_faults.py``."""
 
 import json
 import time
@@ -11,7 +11,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from openapi.problem import problems
-from tests.hostile_holder import HostileHolder
 from tests.journeys.deployment import Deployment, deployed
 
 pytestmark = [pytest.mark.enable_socket]
@@ -124,40 +123,6 @@ def test_the_problem_speaks_french_to_who_asks_for_it(deployment: Deployment) ->
     url = f"{deployment.url}/v1/data/quotient_familial"
     answer = httpx.get(url, headers={"Accept-Language": "fr-FR,fr;q=0.9"}, trust_env=False, timeout=10)
     assert answer.json()["title"] == problems()["token_missing"].title["fr"]
-
-
-_HOLDER = {
-    "refused": "holder_unreachable",
-    "reset": "holder_unreachable",
-    "silent": "holder_timeout",
-    "drip": "holder_timeout",
-    "garbage": "holder_answer_invalid",
-    "wrong_schema": "holder_answer_invalid",
-    "huge": "holder_answer_invalid",
-    "busy": "holder_busy",
-    "unauthorized": "holder_refused_access",
-}
-
-
-@pytest.fixture(scope="module")
-def troubled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Deployment, HostileHolder]]:
-    with HostileHolder() as holder:
-        settings = {
-            "ACCORD_HOLDERS__API_PARTICULIER__URL": holder.url,
-            "ACCORD_HOLDERS__API_PARTICULIER__TIMEOUT": "1",
-        }
-        with deployed(tmp_path_factory.mktemp("troubled"), settings=settings) as running:
-            yield running, holder
-
-
-# The one that says to wait comes last: it is left in peace then.
-@pytest.mark.parametrize("trouble", sorted(_HOLDER, key=lambda trouble: (trouble == "busy", trouble)))
-def test_a_holder_in_trouble_gets_its_own_problem_and_an_entry(
-    troubled: tuple[Deployment, HostileHolder], trouble: str
-) -> None:
-    deployment, holder = troubled
-    holder.behave(trouble)
-    _check_refusal(deployment, deployment.exchange(deployment.token()), _HOLDER[trouble])
 
 
 def test_no_identity_is_in_what_the_server_says_or_writes(deployment: Deployment) -> None:
