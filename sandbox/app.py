@@ -1,6 +1,6 @@
 """The sandbox as one application: FranceConnect under ``/api/v2``, ProConnect under ``/proconnect/api/v2``, and more.
 
-API Particulier answers under its own paths; the town's portal is at ``/``.
+API Particulier and API Entreprise answer under their own paths; the town's portal is at ``/``.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from providers.registry import catalogue
-from sandbox import api_particulier, franceconnect, portail_famille, proconnect
+from sandbox import api_entreprise, api_particulier, franceconnect, portail_famille, proconnect
+from sandbox.api_entreprise import CompanyFile
 from sandbox.api_particulier import Family, identity_of
 from sandbox.franceconnect import Partner, Person, Provider
 from sandbox.portail_famille import PortalConfig
@@ -34,6 +35,9 @@ class SandboxConfig:
     holder_token: str = field(repr=False)
     """The token API Particulier expects."""
     families: Sequence[Family] = field(repr=False)
+    companies_token: str = field(repr=False)
+    """The token API Entreprise expects."""
+    companies: Sequence[CompanyFile] = field(repr=False)
     manifests: Path | None = None
     """A folder of an operator's own datasets, as Accord has it in ACCORD_MANIFESTS_DIR."""
 
@@ -52,6 +56,7 @@ def create_sandbox(config: SandboxConfig) -> FastAPI:
     )
     app.include_router(proconnect.router(agents), prefix=PROCONNECT_PATH)
     app.include_router(api_particulier.router(config.families, config.holder_token, catalogue(config.manifests)))
+    app.include_router(api_entreprise.router(config.companies, config.companies_token))
     app.include_router(portail_famille.router(config.portal))
     return app
 

@@ -8,7 +8,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -16,10 +16,13 @@ from pathlib import Path
 from joserfc.jwk import ECKey
 
 from audit.auditors import Auditor, Role
+from exchange.application import new_token
 from exchange.keyring import load_keyring, make_keyring
 from exchange.proconnect import agent_subject
 from openapi.fields import siret
 from providers.registry import catalogue
+from sandbox import buyers
+from sandbox.api_entreprise import load_companies
 from sandbox.api_particulier import ADAPTER as API_PARTICULIER
 from sandbox.api_particulier import load_families
 from sandbox.app import FRANCECONNECT_PATH, PROCONNECT_PATH, SandboxConfig
@@ -55,6 +58,8 @@ class World:
     sandbox_url: str
     registry: Path
     sandbox: SandboxConfig
+    buyers_token: str = field(repr=False)
+    """The access token of the town's procurement application."""
 
 
 def make_world(
@@ -78,22 +83,25 @@ def make_world(
     sandbox = replace(_sandbox(accord_url, sandbox_url, fixtures), manifests=manifests)
     asked = {name: value for name, value in (("dataset", dataset), ("fields", fields)) if value is not None}
     sandbox = replace(sandbox, portal=replace(sandbox.portal, **asked))  # type: ignore[arg-type]  # each of its type
+    token, digest = new_token()
     folder.mkdir(parents=True, exist_ok=True)
     registry = folder / REGISTRY_FILE
     registry.write_text(
         _registry(sandbox.portal, today(), fields=fields or HABILITATION_FIELDS)
+        + buyers.registry_entries(TOWN_SIRET, token_sha256=digest, today=today())
         + _auditors(sandbox, pseudonym_key=_pseudonym_key(folder / KEYS_FOLDER, accord_url)),
         encoding="utf-8",
     )
     environment = folder / ENVIRONMENT_FILE
     environment.touch(mode=0o600)
     environment.write_text(_dotenv(_environment(folder, accord_url, port, sandbox)), encoding="utf-8")
-    return World(folder, accord_url, sandbox_url, registry, sandbox)
+    return World(folder, accord_url, sandbox_url, registry, sandbox, token)
 
 
 def _sandbox(accord_url: str, sandbox_url: str, fixtures: Path | None) -> SandboxConfig:
-    with resources.as_file(resources.files("sandbox").joinpath("families")) as ours:
-        families = load_families(fixtures or ours)
+    with resources.as_file(resources.files("sandbox")) as ours:
+        families = load_families(fixtures or ours / "families")
+        companies = load_companies(ours / "companies")
     key = ECKey.generate_key("P-256", parameters={"use": "sig", "alg": "ES256"})
     key.ensure_kid()
     return SandboxConfig(
@@ -115,6 +123,8 @@ def _sandbox(accord_url: str, sandbox_url: str, fixtures: Path | None) -> Sandbo
         ),
         holder_token=secrets.token_urlsafe(32),
         families=families,
+        companies_token=secrets.token_urlsafe(32),
+        companies=companies,
     )
 
 
@@ -132,6 +142,8 @@ def _environment(folder: Path, accord_url: str, port: int, sandbox: SandboxConfi
         "ACCORD_PROCONNECT__CLIENT_ID": sandbox.agents_partner.client_id,
         "ACCORD_PROCONNECT__CLIENT_SECRET": sandbox.agents_partner.client_secret,
         **_citizens_holders(sandbox),
+        "ACCORD_HOLDERS__API_ENTREPRISE__URL": sandbox.base_url,
+        "ACCORD_HOLDERS__API_ENTREPRISE__TOKEN": sandbox.companies_token,
         **({"ACCORD_MANIFESTS_DIR": str(sandbox.manifests)} if sandbox.manifests is not None else {}),
     }
 

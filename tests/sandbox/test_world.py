@@ -19,7 +19,7 @@ def world(tmp_path: Path) -> World:
 
 def test_the_registry_names_the_town_its_portal_and_what_it_may_ask(world: World) -> None:
     registry = tomllib.loads(world.registry.read_text(encoding="utf-8"))
-    (organisation,), (client,), (habilitation,) = (
+    (organisation, *_), (client, *_), (habilitation, *_) = (
         registry["organisation"],
         registry["client"],
         registry["habilitation"],
@@ -32,14 +32,14 @@ def test_the_registry_names_the_town_its_portal_and_what_it_may_ask(world: World
 
 
 def test_the_portal_asks_only_for_what_it_may(world: World) -> None:
-    (habilitation,) = tomllib.loads(world.registry.read_text(encoding="utf-8"))["habilitation"]
+    (habilitation, *_) = tomllib.loads(world.registry.read_text(encoding="utf-8"))["habilitation"]
     portal = world.sandbox.portal
     assert set(portal.fields) <= set(habilitation["fields"])
     assert portal.purpose == habilitation["purposes"][0]["code"]
 
 
 def test_the_registry_holds_the_portals_public_key_alone(world: World) -> None:
-    (client,) = tomllib.loads(world.registry.read_text(encoding="utf-8"))["client"]
+    (client, *_) = tomllib.loads(world.registry.read_text(encoding="utf-8"))["client"]
     (jwk,) = client["jwks"]["keys"]
     assert "d" not in jwk
     assert jwk["kid"] == world.sandbox.portal.key.kid
