@@ -1,4 +1,4 @@
-"""The exchange, ``GET /v1/data/{dataset}``: a plain ASGI handler in front of the framework.
+"""The exchange, ``GET`` or ``POST /v1/data/{dataset}``: a plain ASGI handler in front of the framework.
 
 1. identify: bound and parse the request
 2. verify: the consent token, that its sender is the one it was given to, and that its authorisation still holds
@@ -30,6 +30,7 @@ from exchange.identify import identify, language
 from exchange.logs import log_defect
 from exchange.model import Asked, ConsentToken, Permit, Refusal, Registry
 from exchange.policy import decide
+from exchange.question import read_body
 from exchange.recipient import Recipient
 from exchange.release import Released, Releases
 from openapi.problem import AccordError
@@ -39,6 +40,7 @@ from providers.registry import Dataset, Datasets
 MAX_IN_FLIGHT = 1_024
 """Exchanges a process carries at once; beyond it a caller is told to come back rather than queued."""
 
+METHODS = ("GET", "POST")
 _HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
 
@@ -78,29 +80,30 @@ class Gateway:
         self._clock = clock
         self._in_flight = 0
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request whose path starts with :data:`exchange.identify.PATH`."""
-        reply = await self._bounded(scope)
+        reply = await self._bounded(scope, receive)
         if not reply.send_whole(scope):
             await reply.send(send)
 
-    async def _bounded(self, scope: Scope) -> Reply:
-        if scope["method"] != "GET":
-            return self._problem(scope, AccordError("method_not_allowed", allowed="GET"), str(uuid4()))
+    async def _bounded(self, scope: Scope, receive: Receive) -> Reply:
+        if scope["method"] not in METHODS:
+            return self._problem(scope, AccordError("method_not_allowed", allowed=", ".join(METHODS)), str(uuid4()))
         if self._in_flight >= MAX_IN_FLIGHT:
             return self._problem(scope, AccordError("overloaded", retry_in=1), str(uuid4()))
         self._in_flight += 1
         try:
-            return await self._exchange(scope)
+            return await self._exchange(scope, receive)
         finally:
             self._in_flight -= 1
 
-    async def _exchange(self, scope: Scope) -> Reply:
+    async def _exchange(self, scope: Scope, receive: Receive) -> Reply:
         began = self._clock()
         asked, token = Asked(str(uuid4())), None
         try:
             # 1. identify
-            asked = identify(scope, asked.request_id, self._datasets)
+            body = await read_body(receive) if scope["method"] == "POST" else None
+            asked = identify(scope, asked.request_id, self._datasets, body)
             dataset = self._sound(asked)
             # 2. verify
             token = self._verifier.verify(asked.token, now=began)
@@ -164,6 +167,7 @@ def _query(asked: Asked, token: ConsentToken, permit: Permit) -> Query:
         request_id=asked.request_id,
         fields=permit.fields,
         identity=token.identity,
+        parameters=asked.parameters,
         status_index=token.status_index,
     )
 

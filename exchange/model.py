@@ -148,6 +148,8 @@ class Asked:
     """What is wrong with the request itself, found before anything was checked."""
     derived: tuple[str, ...] = field(default=(), repr=False)
     """What may be names of derived answers: the caller's own words, which the log must not repeat."""
+    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Of the manifest's, as the caller gave them: for the holder and nobody else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,19 +87,30 @@ def _description() -> str:
 def _exchange(datasets: Mapping[str, Iterable[str]]) -> Json:
     fields = (re.escape(name) for name in sorted({name for fields in datasets.values() for name in fields}))
     names = "|".join((*fields, RULE_NAME.pattern.removesuffix(r"\Z")))
+    dataset: Json = {
+        "name": "dataset",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "enum": sorted(datasets)},
+    }
+    responses: Json = {
+        "200": {
+            "description": "the data, after its entry was written to the log",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Exchange"}}},
+        },
+        **_problem_responses(),
+    }
     return {
         "get": {
             "tags": ["exchange"],
             "operationId": "exchange",
             "summary": "One exchange: the consented fields and derived answers of one dataset about one citizen",
+            "description": (
+                "A dataset's own parameters that say nothing of a person are query parameters too: see `/v1/datasets`."
+            ),
             "security": [{_SECURITY: []}],
             "parameters": [
-                {
-                    "name": "dataset",
-                    "in": "path",
-                    "required": True,
-                    "schema": {"type": "string", "enum": sorted(datasets)},
-                },
+                dataset,
                 {
                     "name": "fields",
                     "in": "query",
@@ -109,14 +120,38 @@ def _exchange(datasets: Mapping[str, Iterable[str]]) -> Json:
                     "schema": {"type": "string", "maxLength": 4000, "pattern": f"^({names})(,({names}))*$"},
                 },
             ],
-            "responses": {
-                "200": {
-                    "description": "the data, after its entry was written to the log",
-                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Exchange"}}},
-                },
-                **_problem_responses(),
+            "responses": responses,
+        },
+        "post": {
+            "tags": ["exchange"],
+            "operationId": "exchange_by_post",
+            "summary": "One exchange, asked in a body: the only way for parameters that say something of a person",
+            "security": [{_SECURITY: []}],
+            "parameters": [deepcopy(dataset)],
+            "requestBody": {"required": True, "content": {"application/json": {"schema": _question(names)}}},
+            "responses": deepcopy(responses),
+        },
+    }
+
+
+def _question(names: str) -> Json:
+    """``names``: a regular expression of what may be asked for."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "fields": {
+                "type": "array",
+                "maxItems": 100,
+                "description": "names of fields and of derived answers; absent: all that was consented",
+                "items": {"type": "string", "maxLength": 200, "pattern": f"^({names})$"},
             },
-        }
+            "parameters": {
+                "type": "object",
+                "description": "those of the dataset, each a text, described at /v1/datasets",
+                "additionalProperties": {"type": "string", "maxLength": 1000},
+            },
+        },
     }
 
 

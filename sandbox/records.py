@@ -4,6 +4,7 @@ What the family file states is the family's: who she is, the household, what it 
 the manifest's own examples.
 """
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,7 +36,8 @@ def record_of(manifest: Manifest, family: Any) -> dict[str, Any]:
 def login_of(params: Mapping[str, Any]) -> str:
     """The name of her account at a holder that knows her by one: ``prenom.nom``."""
     names = [*[str(name) for name in params.get("prenoms", ())][:1], str(params["nomNaissance"])]
-    return ".".join(names).lower().replace(" ", "")
+    bare = unicodedata.normalize("NFKD", ".".join(names).lower())
+    return "".join(one for one in bare if one.isascii() and (one.isalnum() or one in ".-"))
 
 
 def _completed(value: Any, below: list[str], field: Field) -> Any:
