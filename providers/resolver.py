@@ -22,8 +22,9 @@ class Resolver:
         self._host = host
         self._port = port
         self._name = name
-        self._known: Sequence[str] = (host,) if _is_address(host) else ()
-        self._known_until = float("inf") if self._known else float("-inf")
+        self._is_literal = _is_address(host)
+        self._known: Sequence[str] = (host,) if self._is_literal else ()
+        self._known_until = float("inf") if self._is_literal else float("-inf")
         self._lookup: asyncio.Future[Sequence[str]] | None = None
 
     async def addresses(self, loop: asyncio.AbstractEventLoop) -> Sequence[str]:
@@ -33,6 +34,11 @@ class Resolver:
         if self._lookup is None:
             self._lookup = self._start(loop)
         return await asyncio.shield(self._lookup)
+
+    def forget(self) -> None:
+        """None of them took a connection: look the name up again."""
+        if not self._is_literal:
+            self._known_until = float("-inf")
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Future[Sequence[str]]":
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"resolve-{self._name}")

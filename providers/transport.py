@@ -186,6 +186,7 @@ class Transport:
             except OSError:
                 # TimeoutError is one: a holder that takes no connection is not there, however it shows it.
                 continue
+        self._resolver.forget()
         raise ConnectionBroken
 
     async def _connect_to(self, loop: asyncio.AbstractEventLoop, address: str) -> Connection:

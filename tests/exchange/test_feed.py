@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from consent.status import VALID, WITHDRAWN
+from consent.status import SUSPENDED, VALID, WITHDRAWN
 from exchange.feed import Feed
 from exchange.model import Registry
 from openapi.problem import AccordError
@@ -98,3 +98,23 @@ def _until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_whoever_follows_is_told_of_each_end_once_the_feed_itself_knows_of_it(world: _World) -> None:
+    told: list[tuple[int, bool]] = []
+    world.feed.follow(lambda index: told.append((index, world.feed.stands(index))))
+    world.feed.refresh()
+    world.grants.changes += [(1, 7, WITHDRAWN), (2, 8, SUSPENDED), (3, 8, VALID), (4, 9, VALID)]
+    world.feed.refresh()
+    world.feed.changed(9, WITHDRAWN)
+    world.feed.changed(9, VALID)
+    # Suspended and resumed between two readings is told too.
+    assert told == [(7, False), (8, True), (9, False)]
+
+
+def test_nothing_stands_that_nobody_knows_of(world: _World) -> None:
+    assert not world.feed.stands(7)
+    world.feed.refresh()
+    assert world.feed.stands(7)
+    world.now += 6
+    assert not world.feed.stands(7)

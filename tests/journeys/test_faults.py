@@ -224,6 +224,9 @@ def test_a_holder_that_is_not_there_is_called_five_times_then_left_alone_and_fou
     assert scene.holder.connections == called
     _until(lambda: scene.ask().status_code == 200, seconds=10)
     assert scene.ask("meme_adresse").status_code == 200
+    said = (scene.deployment.world.folder / "accord.log").read_text()
+    assert "holder_cut_off" in said
+    assert '"what": "hostile"' in said
 
 
 def test_a_dataset_that_fails_is_left_alone_and_its_neighbour_at_the_same_address_is_not(scene: _Scene) -> None:

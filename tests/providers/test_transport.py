@@ -1,18 +1,19 @@
 """The client to a holder, over real sockets: what is reused, what is retried, what is refused."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from providers.config import HolderConfig
 from providers.connection import MAX_BODY_BYTES, MAX_HEAD_BYTES
-from providers.errors import ProviderError
+from providers.errors import HolderCutOff, ProviderError
 from providers.port import HolderReply, HolderRequest
-from providers.transport import Transport
+from providers.transport import IDLE_SECONDS, Transport
 from tests.certificates import certificate
 
 pytestmark = pytest.mark.enable_socket
@@ -253,3 +254,38 @@ def test_a_token_that_is_not_one_is_refused_at_the_start_without_being_repeated(
     with pytest.raises(ValueError, match="api_particulier") as caught:
         Transport("api_particulier", HolderConfig("http://localhost", token))
     assert not token or token not in str(caught.value)
+
+
+@pytest.mark.parametrize("silence", ["no TLS", "no connection taken"])
+def test_a_holder_with_which_no_connection_comes_about_is_cut_off_after_the_deadline(silence: str) -> None:
+    """A port that accepts and never speaks TLS; one whose queue of connections is full."""
+
+    async def run() -> None:
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as listening, ExitStack() as held:
+            port = listening.getsockname()[1]
+            for _ in range(4 if silence == "no connection taken" else 0):
+                one = held.enter_context(socket.socket())
+                one.setblocking(False)
+                one.connect_ex(("127.0.0.1", port))
+            scheme = "https" if silence == "no TLS" else "http"
+            async with _transport(f"{scheme}://127.0.0.1:{port}", timeout=0.3) as transport:
+                with pytest.raises(HolderCutOff):
+                    await transport.send(_ASKED)
+
+    asyncio.run(run())
+
+
+def test_a_connection_idle_for_too_long_is_closed_though_nobody_asks() -> None:
+    holder = _Holder((_OK, False))
+
+    async def run() -> None:
+        async with _listening(holder) as url, _transport(url, timeout=2) as transport:
+            await transport.send(_ASKED)
+            (connection,) = transport._idle
+            transport._sweep(asyncio.get_running_loop())
+            assert connection.is_usable
+            connection.idle_since -= IDLE_SECONDS
+            transport._sweep(asyncio.get_running_loop())
+            assert (connection.is_usable, transport._idle, transport._sweeping) == (False, [], None)
+
+    asyncio.run(run())
