@@ -9,8 +9,10 @@ from exchange.app import Accord
 from exchange.database import migrate
 from exchange.keyring import make_keyring
 from exchange.settings import FranceConnectSettings, HolderSettings, Settings
+from openapi.companies import CompanyDataset
 from openapi.document import build, to_yaml
-from providers.manifest import manifests
+from providers.bundle import bundles
+from providers.manifest import Manifest, manifests
 from providers.registry import Datasets
 
 # No one is called: the deployment is made to be looked at.
@@ -25,13 +27,27 @@ def current_contract() -> str:
         migrate(settings.database_url)
         accord = Accord(settings)
         try:
-            return to_yaml(build(accord.framework.openapi(), _fields_of(accord.datasets)))
+            offered = _manifests_of(accord.datasets)
+            return to_yaml(
+                build(
+                    accord.framework.openapi(),
+                    {one.dataset: list(one.fields) for one in offered if one.subject == "citizen"},
+                    companies=[_company(one) for one in offered if one.subject == "company"],
+                    bundles={name: one.title["en"] for name, one in bundles().items()},
+                )
+            )
         finally:
             accord.close()
 
 
-def _fields_of(datasets: Datasets) -> dict[str, list[str]]:
-    return {name: list(found.manifest.fields) for name in datasets.ids() if (found := datasets.get(name)) is not None}
+def _manifests_of(datasets: Datasets) -> list[Manifest]:
+    return [found.manifest for name in datasets.ids() if (found := datasets.get(name)) is not None]
+
+
+def _company(manifest: Manifest) -> CompanyDataset:
+    return CompanyDataset(
+        manifest.dataset, manifest.title["en"], tuple(manifest.fields), takes_siren="{siret}" not in manifest.path
+    )
 
 
 def _throwaway(folder: Path) -> Settings:
