@@ -154,7 +154,8 @@ def _find(
 ) -> Family | None:
     if not manifest.identity:
         names = {query.get(name) for name in manifest.parameters}
-        return next((family for family in families if login_of(family.params) in names), None)
+        named = [family for family in families if login_of(family.params) in names]
+        return max(named, key=lambda family: _stated(family.params), default=None)
     sent = {name for part in manifest.identity for name in PARAMETERS[part]}
     told = [name for name in _TEXTS if name in sent]
     fitting = [family for family in families if _answers(family.params, asked, told, manifest.given_names)]
