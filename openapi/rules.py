@@ -17,7 +17,7 @@ total and bounded, so that a citizen can read what she agrees to and an auditor 
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast, get_args
 
@@ -51,7 +51,7 @@ MEMBERS: Mapping[RuleKind, str | None] = {
     "count": "under_years",
 }
 """The member that carries a rule's numbers."""
-_TEXT = re.compile(r"([a-z0-9_]{1,32}): ([a-z_]{1,16})\(([A-Za-z0-9_.]{1,200})((?:, -?[0-9]{1,10}){0,12})\)\Z")
+_TEXT = re.compile(r"([a-z0-9_]{1,32})=([a-z_]{1,16})\(([A-Za-z0-9_.]{1,200})((?:,-?[0-9]{1,10}){0,12})\)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ class Rule:
 
     @property
     def text(self) -> str:
-        """The canonical text, in ASCII: ``tranche: bracket(quotient_familial.valeur, 500, 800)``."""
-        return f"{self.name}: {self.kind}({', '.join((self.field, *map(str, self.numbers)))})"
+        """The canonical text, in ASCII without spaces: ``tranche=bracket(quotient_familial.valeur,500,800)``."""
+        return f"{self.name}={self.kind}({','.join((self.field, *map(str, self.numbers)))})"
 
     def to_claim(self) -> dict[str, object]:
         """The rule as ``authorization_details`` carries it."""
@@ -107,9 +107,14 @@ def rule_from_text(text: str) -> Rule:
     """The inverse of :attr:`Rule.text`. Raises :class:`InvalidValue`."""
     found = _TEXT.match(text)
     if found is None:
-        raise InvalidValue("rule", "name: kind(field, numbers)")
+        raise InvalidValue("rule", "name=kind(field,numbers)")
     name, kind, field, numbers = found.groups()
-    return Rule(name, cast("RuleKind", kind), field, tuple(int(one) for one in numbers.split(", ")[1:]))
+    return Rule(name, cast("RuleKind", kind), field, tuple(int(one) for one in numbers.split(",")[1:]))
+
+
+def read_rules(texts: object) -> tuple[Rule, ...]:
+    """The rules of an entry of the log, from what stands under its ``rules``; what is not one is left out."""
+    return tuple(_readable(texts if isinstance(texts, list | tuple) else ()))
 
 
 def sources(rules: Iterable[Rule]) -> tuple[str, ...]:
@@ -135,6 +140,14 @@ def check_together(rules: Sequence[Rule], fields: Collection[str]) -> None:
         cuts[rule.field].update((rule.kind == "at_most", number) for number in rule.numbers)
     if any(len(found) > MAX_CUTS for found in cuts.values()):
         raise InvalidValue("derived", f"at most {MAX_CUTS} numbers over one field, in all rules together")
+
+
+def _readable(texts: Iterable[object]) -> Iterator[Rule]:
+    for text in texts:
+        try:
+            yield rule_from_text(str(text))
+        except InvalidValue:
+            continue
 
 
 def _numbers(member: str | None, claim: Mapping[str, object]) -> tuple[int, ...]:

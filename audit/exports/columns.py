@@ -24,7 +24,10 @@ ENTRY_COLUMNS = (
     Column("kind", "text", "what happened: access, refusal, failure, grant.given, keys.rotated, ..."),
     Column("outcome", "text", "ok, or the slug of the problem"),
     Column("dataset", "text", "what was asked for; several are separated by commas"),
-    Column("fields", "texts", "names of the fields that left, or were asked for; never their values"),
+    Column(
+        "fields", "texts", "names of the fields that left, were asked for or were answered about; never their values"
+    ),
+    Column("rules", "texts", "rules that were answered: of the fields in them the answer left, and not the value"),
     Column("recipient", "text", "SIRET of the organisation that the data is for"),
     Column("delegate", "text", "SIRET of the organisation that acts for the recipient"),
     Column("client", "text", "identifier of the recipient's application"),

@@ -52,6 +52,7 @@ _UNMAPPED: Final = {
     "purpose": "purpose",
     "legal_basis": "legal_basis",
     "fields": "fields",
+    "rules": "rules",
     "act": "audit_act",
     "filter": "audit_filter",
     "ground": "audit_ground",

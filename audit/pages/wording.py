@@ -16,6 +16,7 @@ from audit.patterns import grouped
 from audit.ports import Names
 from audit.query import AccessRecord
 from openapi.problem import Language, problems
+from openapi.rules import Rule, read_rules, sources
 
 SEARCH = "/audit"
 _SHOWN_FIELDS = 3
@@ -23,7 +24,9 @@ _MAX_FILTER = 40
 """Parameters of a filter that an entry names; it has seventeen at most."""
 _TONES = {"access": "sent", "refusal": "refused", "failure": "failed"}
 _OUTCOMES = {ALREADY_SPENT, GRANT_CLOSED}
-_WRITTEN = {"v", "kind", "time", "outcome", "sealed", "act", "reader", "role", "filter", "ground", "case", "fields"}
+_WRITTEN = {
+    *("v", "kind", "time", "outcome", "sealed", "act", "reader", "role", "filter", "ground", "case", "fields", "rules")
+}
 """Keys of an entry that its lines say in words of their own."""
 _PARAMETERS = {key: name for name, key in TERMS.items()} | {"request_id": "request_id"}
 """Key of an entry -> parameter of a search."""
@@ -113,6 +116,8 @@ class Wording:
         if fields := entry.get("fields"):
             shown = fields if isinstance(fields, list) else []
             lines.append(Line(self._say("field"), tuple(self._found("field", str(one)) for one in shown)))
+        if rules := read_rules(entry.get("rules")):
+            lines.append(Line(named(self.language, "key", "rules"), tuple(map(self._rule, rules))))
         if about := tuple(Value(one) for one in self._about(entry)):
             lines.append(Line(self._say("about"), about))
         if reader := _text(entry, "reader"):
@@ -182,8 +187,17 @@ class Wording:
         return Value(self.organisation(siret), spaced(siret)) if siret else None
 
     def _fields(self, entry: Mapping[str, object]) -> tuple[str, ...]:
+        """Of a field that a rule was about, only the answer left: it is said so."""
         fields = entry.get("fields")
-        return tuple(self.value("field", str(one)) for one in fields) if isinstance(fields, list) else ()
+        answered = sources(read_rules(entry.get("rules")))
+        words = ((one, self.value("field", str(one))) for one in (fields if isinstance(fields, list) else ()))
+        return tuple(
+            say(self.language, "reading.answer", field=said) if one in answered else said for one, said in words
+        )
+
+    def _rule(self, rule: Rule) -> Value:
+        field = self.value("field", rule.field)
+        return Value(say(self.language, "reading.rule", name=rule.name, field=field), rule.text)
 
     def _line(self, key: str, entry: Mapping[str, object]) -> Line:
         parameter = _PARAMETERS[key]

@@ -5,13 +5,13 @@ from typing import Literal, TypeAlias
 
 from consent.model import Detail, Grant
 from consent.pages.dates import day, moment_of
-from consent.pages.derived import in_words, read_rules
+from consent.pages.derived import in_words
 from consent.pages.notice import spaced_siret
 from consent.pages.texts import named, say
 from consent.ports import AccessView, Catalogue, Permit, Registry
 from openapi.fields import Siret
 from openapi.problem import Language, problem
-from openapi.rules import sources
+from openapi.rules import read_rules, sources
 
 Standing: TypeAlias = Literal["active", "suspended", "withdrawn", "expired"]
 

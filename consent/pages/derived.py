@@ -5,10 +5,9 @@ from itertools import pairwise
 
 from consent.model import FieldNotice
 from consent.pages.texts import say
-from openapi.fields import InvalidValue
 from openapi.pages.language import LANGUAGES
 from openapi.problem import Language
-from openapi.rules import Rule, rule_from_text
+from openapi.rules import Rule
 
 
 def in_words(rule: Rule, field: FieldNotice | None, language: Language) -> str:
@@ -28,22 +27,9 @@ def in_words(rule: Rule, field: FieldNotice | None, language: Language) -> str:
     return say(language, threshold, label=label, value=figure(rule.numbers[0], language))
 
 
-def read_rules(texts: Sequence[str]) -> tuple[Rule, ...]:
-    """The rules of an entry of the log; what is not one is left out."""
-    return tuple(_read(texts))
-
-
 def figure(number: int, language: Language) -> str:
     """A number as it is usually written: ``1 200``, ``1,200``."""
     return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if language == "fr" else f"{number:,}"
-
-
-def _read(texts: Sequence[str]) -> Iterator[Rule]:
-    for text in texts:
-        try:
-            yield rule_from_text(text)
-        except InvalidValue:
-            continue
 
 
 def _age(years: int, language: Language) -> str:

@@ -85,7 +85,7 @@ def test_a_token_carries_its_rules() -> None:
     claims = _MINT.claims(authorization_details=[DETAIL | {"datatypes": [], "derived": [_RULE]}])
     detail = _VERIFIER.verify(_MINT.token(claims), now=time.time()).details["quotient_familial"]
     assert detail.fields == ()
-    assert [rule.text for rule in detail.rules] == ["tranche: bracket(quotient_familial.valeur, 500, 800)"]
+    assert [rule.text for rule in detail.rules] == ["tranche=bracket(quotient_familial.valeur,500,800)"]
 
 
 def test_alg_none_is_refused() -> None:

@@ -31,9 +31,9 @@ RULES: tuple[Mapping[str, object], ...] = (
     {"name": "a_un_mois", "rule": "is_present", "field": "quotient_familial.mois"},
 )
 TEXTS = [
-    "tranche: bracket(quotient_familial.valeur, 500, 800, 1200)",
-    "petits: count(enfants.date_naissance, 6)",
-    "a_un_mois: is_present(quotient_familial.mois)",
+    "tranche=bracket(quotient_familial.valeur,500,800,1200)",
+    "petits=count(enfants.date_naissance,6)",
+    "a_un_mois=is_present(quotient_familial.mois)",
 ]
 TRANCHE = "Montant du quotient familial : seulement sa tranche, parmi : moins de 500 ; de 500 à 799 ; de 800 à 1 199 ; "
 CHILDREN = (

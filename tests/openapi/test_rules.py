@@ -63,8 +63,8 @@ def test_equal_texts_are_equal_rules(one: Rule, other: Rule) -> None:
 
 def test_the_text_says_the_whole_rule() -> None:
     rule = Rule("tranche", "bracket", "quotient_familial.valeur", (500, 800))
-    assert rule.text == "tranche: bracket(quotient_familial.valeur, 500, 800)"
-    assert Rule("a", "is_present", "b").text == "a: is_present(b)"
+    assert rule.text == "tranche=bracket(quotient_familial.valeur,500,800)"
+    assert Rule("a", "is_present", "b").text == "a=is_present(b)"
 
 
 @given(_JSON)

@@ -231,10 +231,10 @@ function entryList(words, { index, size, entry }) {
   return list;
 }
 
-/** Rules that were answered, such as "tranche: bracket(quotient_familial.valeur, 500, 800)", and their fields. */
+/** Rules that were answered, such as "tranche=bracket(quotient_familial.valeur,500,800)", and their fields. */
 function rules(entry) {
   const texts = [entry.rules ?? []].flat().map(String);
-  return texts.map((text) => ({ text, field: /^[a-z0-9_]+: [a-z_]+\(([^,)]+)/.exec(text)?.[1] }));
+  return texts.map((text) => ({ text, field: /^[a-z0-9_]+=[a-z_]+\(([^,)]+)/.exec(text)?.[1] }));
 }
 
 function outcome(words, { kind, outcome: code }) {

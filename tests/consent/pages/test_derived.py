@@ -8,11 +8,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from consent.model import FieldNotice
-from consent.pages.derived import in_words, read_rules
+from consent.pages.derived import in_words
 from consent.pages.notice import Asked, notice
 from consent.records import RecordWriter
 from openapi.problem import Language
-from openapi.rules import Rule, rule_from_text
+from openapi.rules import Rule, read_rules, rule_from_text
 from tests.consent.pages.scene import ACCESS, AUTHORIZE, CLIENT, DETAIL, GRANT, NOTICE, NOW, PENDING, PERMIT, Scene
 from tests.consent.pages.test_decision import answer, form_of
 
@@ -42,49 +42,49 @@ def plain(text: str) -> str:
     ("text", "field", "fr", "en"),
     [
         (
-            "n: bracket(q.valeur, 500, 501)",
+            "n=bracket(q.valeur,500,501)",
             AMOUNT,
             f"Montant : seulement sa tranche, parmi : moins de 500 ; exactement 500 ; 501 et plus. {EXACT_FR}",
             f"Amount: only its range, one of: below 500; exactly 500; 501 and above. {EXACT_EN}",
         ),
         (
-            "n: bracket(q.parts, 1, 2)",
+            "n=bracket(q.parts,1,2)",
             PARTS,
             f"Parts : seulement sa tranche, parmi : moins de 1 ; de 1 à moins de 2 ; 2 et plus. {EXACT_FR}",
             f"Shares: only its range, one of: below 1; 1 to less than 2; 2 and above. {EXACT_EN}",
         ),
         (
-            "n: at_most(q.valeur, 1200)",
+            "n=at_most(q.valeur,1200)",
             AMOUNT,
             "Montant : seulement si le chiffre dépasse 1 200 ou non. Le chiffre exact n'est pas transmis.",
             "Amount: only whether the figure is above 1,200 or not. The exact figure is not passed on.",
         ),
         (
-            "n: at_least(q.valeur, -5)",
+            "n=at_least(q.valeur,-5)",
             AMOUNT,
             "Montant : seulement si le chiffre atteint -5 ou non. Le chiffre exact n'est pas transmis.",
             "Amount: only whether the figure reaches -5 or not. The exact figure is not passed on.",
         ),
         (
-            "n: is_present(q.valeur)",
+            "n=is_present(q.valeur)",
             AMOUNT,
             "Montant : seulement si cette information existe ou non. Elle n'est pas transmise elle-même.",
             "Amount: only whether this information exists or not. It is not passed on itself.",
         ),
         (
-            "n: count(e.date, 6)",
+            "n=count(e.date,6)",
             BIRTHS,
             "Naissances : seulement le nombre d'enfants de moins de 6 ans. Aucune date n'est transmise.",
             "Births: only how many children are younger than 6 years. No date is passed on.",
         ),
         (
-            "n: count(e.date, 1)",
+            "n=count(e.date,1)",
             PARENTS,
             "Naissances : seulement le nombre de personnes de moins de 12 mois. Aucune date n'est transmise.",
             "Births: only how many people are younger than 12 months. No date is passed on.",
         ),
         (
-            "n: is_present(gone.field)",
+            "n=is_present(gone.field)",
             None,
             "gone.field : seulement si cette information existe ou non. Elle n'est pas transmise elle-même.",
             "gone.field: only whether this information exists or not. It is not passed on itself.",
@@ -97,7 +97,7 @@ def test_every_kind_of_rule_is_said_in_both_languages(text: str, field: FieldNot
 
 
 def test_what_is_no_rule_in_an_entry_is_not_said() -> None:
-    assert read_rules(["<script>", "n: sum(a, 1)", "n: bracket(a, 2, 1)", TRANCHE.text]) == (TRANCHE,)
+    assert read_rules(["<script>", "n=sum(a,1)", "n=bracket(a,2,1)", TRANCHE.text]) == (TRANCHE,)
 
 
 def asked(*rules: Rule) -> Asked:
