@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from sandbox.browser import Browser
 from sandbox.portail_famille.accord import Accord
 from sandbox.servers import ServerFailed, run_accord
+from tests.conftest import REPOSITORY
 from tests.invented_holder import OPENAPI, PATH
 from tests.journeys.citizen import authorize, log_in
 from tests.journeys.deployment import Deployment, deployed
@@ -35,14 +37,22 @@ _WORDS = {
 }
 
 
+def _command(verb: str) -> list[str]:
+    """A command of CONTRIBUTING's "Add a dataset", with names in the place of its words."""
+    section = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Add a dataset")[1].split("## ")[0]
+    [command] = re.findall(rf"`accord (providers {verb} [^`]+)`", section)
+    words = {"HOLDER.yaml": "holder.yaml", "/PATH": PATH, "FOLDER": "datasets", "DATASET": DATASET, "NAME": HOLDER}
+    for word, name in words.items():
+        command = command.replace(word, name)
+    return command.split()
+
+
 def _draft(folder: Path) -> Path:
     """What ``accord providers new`` writes of the holder's file."""
-    contract, manifest = folder / "holder.yaml", folder / "datasets" / f"{DATASET}.toml"
-    contract.write_text(OPENAPI, encoding="utf-8")
+    manifest = folder / "datasets" / f"{DATASET}.toml"
+    (folder / "holder.yaml").write_text(OPENAPI, encoding="utf-8")
     manifest.parent.mkdir()
-    arguments = ["--openapi", contract, "--path", PATH, "--dataset", DATASET, "--output", manifest]
-    arguments += ["--holder", HOLDER, "--adapter", "api_particulier"]
-    run_accord(["providers", "new", *map(str, arguments)], folder=folder)
+    run_accord([*_command("new"), "--holder", HOLDER, "--adapter", "api_particulier"], folder=folder)
     return manifest
 
 
@@ -60,17 +70,16 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     folder = tmp_path_factory.mktemp("region")
     manifest = _draft(folder)
     _finish(manifest)
-    run_accord(["providers", "check", "--openapi", "holder.yaml", "--holder", HOLDER, str(manifest)], folder=folder)
+    run_accord(_command("check"), folder=folder)
     with deployed(folder / "world", dataset=DATASET, manifests=manifest.parent, fields=FIELDS) as running:
         yield running
 
 
 def test_the_code_has_never_seen_it() -> None:
-    root = Path(__file__).parents[2]
     code = [
         file
         for package in ("exchange", "consent", "providers", "audit", "openapi", "sandbox")
-        for file in (root / package).rglob("*")
+        for file in (REPOSITORY / package).rglob("*")
         if file.suffix in (".py", ".toml", ".html", ".yaml")
     ]
     assert len(code) > 100
