@@ -18,7 +18,7 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc.jwk import ECKey
-from jsonschema import Draft4Validator
+from jsonschema import Draft4Validator, Draft202012Validator
 
 from exchange.application import new_token
 from openapi.fields import siret
@@ -151,6 +151,8 @@ def test_a_siret_alone_gets_the_whole_file_with_an_entry_for_each_dataset(deploy
     assert (answer.status_code, body["complete"]) == (200, True)
     assert answer.headers["cache-control"] == "no-store"
     assert tuple(body["datasets"]) == BUNDLE.datasets
+    published = yaml.safe_load(httpx.get(f"{deployment.url}/openapi.yaml", trust_env=False, timeout=10).text)
+    Draft202012Validator(published | {"$ref": "#/components/schemas/Bundle"}).validate(body)
     files = {one.dataset: one for one in deployment.world.sandbox.companies if one.number in (JOINERY, JOINERY[:9])}
     written = [json.loads(entry) for entry in deployment.entries()[before:]]
     assert len(written) == len(BUNDLE.datasets)
