@@ -113,6 +113,16 @@ class Accord:
             nonces=Nonces(keyring.session, required=settings.dpop_nonce_required),
         )
         releases = Releases(self.log, clock=clock)
+        self._doors = open_doors(
+            settings,
+            knowledge=self.feed,
+            datasets=self.datasets,
+            verifier=verifier,
+            recipient=recipient,
+            releases=releases,
+            pseudonym_key=keyring.pseudonym,
+            clock=clock,
+        )
         self._gateway = Gateway(
             verifier=verifier,
             knowledge=self.feed,
@@ -120,6 +130,7 @@ class Accord:
             recipient=recipient,
             releases=releases,
             problems=problems,
+            franceconnect=self._doors.franceconnect,
             clock=clock,
         )
         companies = CompanyExchanges(
@@ -135,16 +146,6 @@ class Accord:
             bundles=Bundles(bundles(), exchanges=companies, datasets=self.datasets, issuer=settings.issuer),
             problems=problems,
             recipient=recipient,
-            clock=clock,
-        )
-        self._doors = open_doors(
-            settings,
-            knowledge=self.feed,
-            datasets=self.datasets,
-            verifier=verifier,
-            recipient=recipient,
-            releases=releases,
-            pseudonym_key=keyring.pseudonym,
             clock=clock,
         )
 

@@ -2,7 +2,8 @@
 
 1. identify: bound and parse the request
 2. verify: the consent token, that its sender is the one it was given to, and that its authorisation still holds
-3. decide: fields and derived answers = asked, consented and habilitated
+3. decide: fields and derived answers = asked, consented and habilitated; the citizen's FranceConnect token, where the
+   holder knows her by it alone, is that of whoever agreed
 4. fetch: ask the holder
 5. mask: keep the permitted fields only, and of others the answers to the permitted rules
 6. log: the entry is durable before anything leaves
@@ -24,6 +25,7 @@ import orjson
 from consent.status import VALID, WITHDRAWN
 from exchange import journal
 from exchange.asgi import Receive, Reply, Scope, Send
+from exchange.citizen_token import Tokens, confirm
 from exchange.consent_token import ConsentTokenVerifier
 from exchange.errors import ProblemWriter
 from exchange.identify import identify, language
@@ -69,8 +71,10 @@ class Gateway:
         recipient: Recipient,
         releases: Releases,
         problems: ProblemWriter,
+        franceconnect: Tokens | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._franceconnect = franceconnect
         self._verifier = verifier
         self._recipient = recipient
         self._knowledge = knowledge
@@ -112,6 +116,8 @@ class Gateway:
             self._check_standing(token)
             # 3. decide
             permit = self._permit(asked, token, began)
+            if asked.franceconnect_token is not None:
+                await confirm(asked.franceconnect_token, self._franceconnect, consent=token, client=client)
             ground = journal.consented(token, permit, proof=proof, now=began)
             # 4. fetch, 5. mask, 6. log
             released = await self._releases.release(
@@ -168,6 +174,7 @@ def _query(asked: Asked, token: ConsentToken, permit: Permit) -> Query:
         fields=permit.fields,
         identity=token.identity,
         parameters=asked.parameters,
+        franceconnect_token=asked.franceconnect_token,
         status_index=token.status_index,
     )
 

@@ -7,6 +7,7 @@ names of the form of a derived answer's. What is asked besides the token is ``qu
 from collections.abc import Iterable, Sequence
 
 from exchange.asgi import Header, Scope
+from exchange.citizen_token import citizens_token
 from exchange.consent_token import MAX_TOKEN_BYTES
 from exchange.model import Asked, Refusal
 from exchange.question import question
@@ -33,8 +34,20 @@ def identify(scope: Scope, request_id: str, datasets: Datasets, body: bytes | Re
     asks = question(scope["query_string"], body, dataset.manifest)
     if isinstance(asks, Refusal):
         return Asked(request_id, name, token=text, fault=asks)
-    is_dpop, parameters = scheme == _DPOP, asks.parameters
-    return Asked(request_id, name, asks.fields, text, is_dpop, proofs, derived=asks.derived, parameters=parameters)
+    citizens = citizens_token(scope["headers"]) if dataset.manifest.franceconnect_token else None
+    if isinstance(citizens, Refusal):
+        return Asked(request_id, name, token=text, fault=citizens)
+    return Asked(
+        request_id,
+        name,
+        asks.fields,
+        text,
+        scheme == _DPOP,
+        proofs,
+        franceconnect_token=citizens,
+        derived=asks.derived,
+        parameters=asks.parameters,
+    )
 
 
 def language(headers: Iterable[Header]) -> Language:

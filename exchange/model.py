@@ -146,6 +146,8 @@ class Asked:
     proofs: tuple[str, ...] = field(default=(), repr=False)
     fault: Refusal | None = None
     """What is wrong with the request itself, found before anything was checked."""
+    franceconnect_token: str | None = field(default=None, repr=False)
+    """The citizen's own, for a holder that knows her by it alone."""
     derived: tuple[str, ...] = field(default=(), repr=False)
     """What may be names of derived answers: the caller's own words, which the log must not repeat."""
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -27,6 +27,7 @@ from pydantic_settings import SettingsError as SourceError
 from audit.cosignature import CosignatureVerifier
 from audit.note import NoteInvalid
 from openapi.fields import SIRET_DIGITS, siret
+from providers.manifest import ManifestError, manifests
 
 PREFIX = "ACCORD_"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -248,6 +249,13 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _citizens_tokens_can_be_checked(self) -> Self:
+        held = sorted(_holders_by_token(self.manifests_dir) & self.holders.keys())
+        if held and self.franceconnect_data is None:
+            raise ValueError(f"holders.{held[0]}: set franceconnect_data too, to ask whose a citizen's token is")
+        return self
+
+    @model_validator(mode="after")
     def _witnesses_differ(self) -> Self:
         names = {one.vkey.split("+", 1)[0] for one in self.witnesses}
         if len(names) < len(self.witnesses):
@@ -258,6 +266,15 @@ class Settings(BaseSettings):
     def log_origin(self) -> str:
         """The log's name in checkpoints (C2SP tlog-checkpoint): the issuer without its scheme."""
         return self.issuer.split("://", 1)[1] + "/log"
+
+
+def _holders_by_token(folder: Path | None) -> frozenset[str]:
+    """Those who know a citizen by her own FranceConnect token."""
+    try:
+        return frozenset(one.holder for one in manifests(folder).values() if one.franceconnect_token)
+    except ManifestError:
+        # Said with all its faults where the datasets are loaded.
+        return frozenset()
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -30,6 +30,11 @@ class Doors:
         self._doors = tuple(doors)
         self._franceconnect = franceconnect
 
+    @property
+    def franceconnect(self) -> FranceConnectTokens | None:
+        """Who asks FranceConnect about citizens' tokens, if this deployment may."""
+        return self._franceconnect
+
     def of(self, path: str) -> Door | None:
         """The door that a path leads to."""
         return next((door for door in self._doors if door.serves(path)), None)
