@@ -121,6 +121,7 @@ def _habilitation(row: HabilitationRow) -> Habilitation:
         valid_until=row.valid_until,
         datapass=row.datapass,
         grounds=frozenset(cast("list[GroundKind]", row.grounds)),
+        derived_only=frozenset(row.derived_only),
     )
 
 

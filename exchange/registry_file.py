@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork
 from audit.auditors import Role
 from exchange.model import GroundKind
 from openapi.fields import siret
+from providers.manifest import Manifest
 from providers.registry import Datasets
 
 MAX_FILE_BYTES = 10_000_000
@@ -116,19 +117,31 @@ class Purpose(_Strict):
 
 
 class HabilitationEntry(_Strict):
-    """``[[habilitation]]``. ``valid_until`` is its last day."""
+    """``[[habilitation]]``. ``valid_until`` is its last day.
+
+    Over ``fields`` answers may be derived too; of those under ``derived_only`` nothing but answers ever leaves.
+    """
 
     id: Identifier
     organisation: SiretText
     clients: list[Identifier] = []
     dataset: Identifier
-    fields: list[str] = Field(min_length=1, max_length=200)
+    fields: list[str] = Field(default=[], max_length=200)
+    derived_only: list[str] = Field(default=[], max_length=200)
     purposes: list[Purpose] = Field(min_length=1, max_length=50)
     legal_basis: Literal["consent", "public_task", "legal_obligation"]
     valid_from: date
     valid_until: date
     datapass: str | None = Field(default=None, max_length=64)
     grounds: list[GroundKind] = Field(default=["consent"], min_length=1)
+
+    @model_validator(mode="after")
+    def _opens_something(self) -> Self:
+        if not self.fields and not self.derived_only:
+            raise ValueError("fields or derived_only: at least one field")
+        if both := sorted({*self.fields} & {*self.derived_only}):
+            raise ValueError(f"derived_only: {both[0]} is among the fields, which leave as they are")
+        return self
 
     def starts(self) -> int:
         """First second of its first day, UTC."""
@@ -269,9 +282,8 @@ def _check_habilitation(habilitation: HabilitationEntry, known: _Known) -> Itera
     if dataset is None:
         yield f"dataset: unknown; one of {', '.join(known.datasets.ids())}"
         return
-    for number, field in enumerate(habilitation.fields, 1):
-        if field not in dataset.manifest.fields:
-            yield f"fields[{number}]: {habilitation.dataset} has no field {field!r}"
+    for key in ("fields", "derived_only"):
+        yield from _unknown_fields(key, getattr(habilitation, key), dataset.manifest)
     yield from _check_ground(habilitation, about_company=dataset.manifest.subject == "company")
 
 
@@ -282,6 +294,12 @@ def _check_ground(habilitation: HabilitationEntry, *, about_company: bool) -> It
         yield "legal_basis: public_task or legal_obligation for a dataset about companies"
     if not about_company and "company" in habilitation.grounds:
         yield "grounds: 'company' is for datasets about companies"
+
+
+def _unknown_fields(key: str, fields: Iterable[str], manifest: Manifest) -> Iterable[str]:
+    for number, field in enumerate(fields, 1):
+        if field not in manifest.fields:
+            yield f"{key}[{number}]: {manifest.dataset} has no field {field!r}"
 
 
 def _check_delegation(delegation: DelegationEntry, known: _Known) -> Iterable[str]:

@@ -59,6 +59,7 @@ class HabilitationRow(Base, table=True):
     grounds: list[str] = Field(
         default_factory=lambda: ["consent"], sa_column=Column(JSON, nullable=False, server_default='["consent"]')
     )
+    derived_only: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False, server_default="[]"))
 
 
 class DelegationRow(Base, table=True):

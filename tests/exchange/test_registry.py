@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from exchange.database import migrate, open_engine
 from exchange.registry import EMPTY, RegistryStore
 from exchange.registry_file import RegistryFile
 from exchange.tables import Base
+from openapi.fields import Siret
 from tests.postgres import postgresql_database
 
 SIRET = "73282932000074"
@@ -47,6 +49,25 @@ def test_the_migrations_make_the_tables_the_code_declares(engine: Engine) -> Non
         mine = {"include_name": lambda name, kind, _: kind != "table" or name in Base.metadata.tables}
         context = MigrationContext.configure(connection, opts={"compare_type": True, **mine})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_a_habilitation_for_answers_alone_is_read_back_as_such(engine: Engine) -> None:
+    habilitation = {
+        "id": "h",
+        "organisation": SIRET,
+        "dataset": "quotient_familial",
+        "derived_only": ["quotient_familial.valeur"],
+        "purposes": [{"code": "tarif", "fr": "f", "en": "e"}],
+        "legal_basis": "consent",
+        "valid_from": date(2026, 1, 1),
+        "valid_until": date(2026, 12, 31),
+    }
+    store = RegistryStore(engine)
+    store.replace(
+        RegistryFile.model_validate({**FILE.model_dump(), "habilitation": [habilitation]}), content=b"", now=1
+    )
+    (read,) = store.read().habilitations[Siret(SIRET), "quotient_familial"]
+    assert (read.fields, read.answerable) == (frozenset(), frozenset({"quotient_familial.valeur"}))
 
 
 def test_an_empty_registry_lets_nobody_read_the_log(engine: Engine) -> None:

@@ -78,6 +78,17 @@ def test_a_file_without_auditors_lets_nobody_read_the_log(datasets: Datasets) ->
         ('x = "a"', 'x = "a", d = "secret"', "client[1].jwks"),
         ('dataset = "quotient_familial"', 'dataset = "quotient"', "habilitation[1].dataset"),
         ('"quotient_familial.valeur"', '"quotient_familial.montant"', "habilitation[1].fields[1]"),
+        ('fields = ["quotient_familial.valeur"]', "fields = []", "habilitation[1]: fields or derived_only"),
+        (
+            'fields = ["quotient_familial.valeur"]',
+            'derived_only = ["quotient_familial.montant"]',
+            "habilitation[1].derived_only[1]",
+        ),
+        (
+            'fields = ["quotient_familial.valeur"]',
+            'fields = ["quotient_familial.valeur"]\nderived_only = ["quotient_familial.valeur"]',
+            "derived_only: quotient_familial.valeur is among the fields",
+        ),
         ("valid_until = 2026-12-31", "valid_until = 2025-12-31", "habilitation[1].valid_until"),
         ("valid_until = 2026-12-31", 'valid_until = "soon"', "habilitation[1].valid_until"),
         ('datapass = "12345"', 'datapas = "12345"', "habilitation[1].datapas"),

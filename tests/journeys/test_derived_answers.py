@@ -18,6 +18,8 @@ from audit.query import Queries, Wanted
 from audit.store import open_store
 from sandbox.browser import Browser, Form, Page
 from sandbox.portail_famille.accord import Accord, AccordRefused, PortalConfig
+from sandbox.servers import run_accord
+from sandbox.world import World
 from tests.journeys.citizen import log_in
 from tests.journeys.deployment import Deployment, deployed
 
@@ -92,8 +94,19 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     ]
     for number, family in enumerate(families):
         (fixtures / f"{number}.yaml").write_text(yaml.safe_dump(family, allow_unicode=True), encoding="utf-8")
-    with deployed(tmp_path_factory.mktemp("derived"), fixtures=fixtures, fields=HABILITATED) as running:
+    folder = tmp_path_factory.mktemp("derived")
+    with deployed(folder, fixtures=fixtures, fields=HABILITATED, before=_entitled_to_answers_alone) as running:
         yield running
+
+
+def _entitled_to_answers_alone(world: World) -> None:
+    """The town is habilitated for what is answered about the amount and the births, and for neither of them."""
+    text = world.registry.read_text(encoding="utf-8")
+    of_fields = f"fields = {json.dumps(list(HABILITATED))}"
+    assert of_fields in text
+    split = f"fields = {json.dumps(list(HABILITATED[2:]))}\nderived_only = {json.dumps(list(HABILITATED[:2]))}"
+    world.registry.write_text(text.replace(of_fields, split), encoding="utf-8")
+    run_accord(["registry", "load", str(world.registry)], folder=world.folder)
 
 
 def _portal(deployment: Deployment, **changes: Any) -> PortalConfig:
@@ -239,6 +252,7 @@ NARROW = tuple(
     [
         ({"derived": NARROW}, "at most 12 numbers over one field"),
         ({"fields": (VALUE,)}, "no rule over a field that is asked for itself"),
+        ({"fields": (VALUE,), "derived": ()}, "habilitation.*quotient_familial.valeur"),
         ({"derived": ({"name": "n", "rule": "value", "field": VALUE},)}, "rule"),
         ({"derived": ({"name": "n", "rule": "is_present", "field": "adresse.pays"},)}, "habilitation"),
     ],
