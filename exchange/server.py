@@ -5,6 +5,7 @@ ordinary start.
 """
 
 import socket
+import time
 
 import uvicorn
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
@@ -14,10 +15,11 @@ from audit.model import LogError
 from audit.store import open_store
 from exchange.app import holder_configs
 from exchange.database import open_engine, pending_migrations
+from exchange.dropin.doors import franceconnect_tokens
 from exchange.keyring import KeyringError, load_keyring
 from exchange.logs import configure_logs, log
 from exchange.protocol import BoundedProtocol
-from exchange.settings import Settings
+from exchange.settings import Settings, SettingsError
 from providers import registry as providers
 from providers.manifest import ManifestError
 
@@ -80,7 +82,9 @@ class _Supervisor(Multiprocess):
 def _check(settings: Settings) -> None:
     try:
         keyring = load_keyring(settings.keys_dir)
-    except KeyringError as error:
+        if (franceconnect := franceconnect_tokens(settings, clock=time.time)) is not None:
+            franceconnect.close()
+    except (KeyringError, SettingsError) as error:
         raise ServeRefused(str(error)) from None
     engine = open_engine(settings.database_url)
     try:

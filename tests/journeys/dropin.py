@@ -124,9 +124,9 @@ class Town:
 
 
 @contextmanager
-def town(folder: Path, reference: Path, *, settings: Mapping[str, str] | None = None) -> Iterator[Town]:
-    """The whole of it, running."""
-    merged = _merged(folder / "families", reference / "api-particulier" / "fixtures")
+def town(folder: Path, reference: Path, *, kinds: tuple[str, ...] = tuple(FOLDERS)) -> Iterator[Town]:
+    """The whole of it, running, over the State's fixtures of these ``kinds``."""
+    merged = _merged(folder / "families", reference / "api-particulier" / "fixtures", kinds)
     families = {file.stem: family for file, family in zip(_files(merged), load_families(merged), strict=True)}
     (port,) = free_ports(1)
     issuer = f"http://localhost:{port}/api/v2"
@@ -142,7 +142,6 @@ def town(folder: Path, reference: Path, *, settings: Mapping[str, str] | None = 
         "ACCORD_FRANCECONNECT_DATA__CLIENT_ID": "accord-fd",
         "ACCORD_FRANCECONNECT_DATA__CLIENT_SECRET": PROVIDER_SECRET,
         "ACCORD_FRANCECONNECT_DATA__KEYS": str(keys),
-        **(settings or {}),
     }
     tokens: dict[str, str] = {}
     with (
@@ -178,10 +177,10 @@ def params_of(family: Family) -> list[tuple[str, str]]:
     return [(name, value) for name, value in pairs if value]
 
 
-def _merged(folder: Path, fixtures: Path) -> Path:
+def _merged(folder: Path, fixtures: Path, kinds: tuple[str, ...]) -> Path:
     folder.mkdir(parents=True)
-    for kind, name in FOLDERS.items():
-        for file in (fixtures / name).iterdir():
+    for kind in kinds:
+        for file in (fixtures / FOLDERS[kind]).iterdir():
             shutil.copy(file, folder / f"{kind}__{file.stem}.yaml")
     return folder
 
@@ -227,6 +226,10 @@ def _register(world: World, tokens: dict[str, str]) -> None:
         habilitation("autre", OTHER_TOWN, [], ["application"]),
         _DELEGATION.format(organisation=OTHER_TOWN, delegate=EDITOR_SIRET, **dates),
     ]
-    with world.registry.open("a", encoding="utf-8") as file:
-        file.writelines(parts)
+    # The portal, which asks for authorisations, has a token of its own too.
+    tokens["portail-famille"], sha256 = new_token()
+    portal = 'client_id = "portail-famille"\n'
+    also = f'token_sha256 = "{sha256}"\ntoken_until = {dates["until"]}\n'
+    written = world.registry.read_text(encoding="utf-8").replace(portal, portal + also, 1)
+    world.registry.write_text(written + "".join(parts), encoding="utf-8")
     run_accord(["registry", "load", str(world.registry)], folder=world.folder)

@@ -1,13 +1,27 @@
 """API Particulier's paths on a real deployment: the State's fixtures, two municipal applications, every refusal."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
-from tests.journeys.dropin import IDENTITE, Town, params_of, town
+from sandbox.api_particulier import Family
+from sandbox.world import TOWN_SIRET
+from tests.journeys.dropin import FIELDS, FRANCE_CONNECT, IDENTITE, OTHER_TOWN, Town, params_of, raw, town
+from tests.state_contract import check_against
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(300)]
+
+ONE_OF_THEM = "civility__200-QF-150-CNAF"
+HERS = "france_connect__france_connect_200_cnaf_2_parents_0_enfant"
+ENVELOPE = {"data", "links", "meta"}
+
+WITH_A_NAME_IN_USE = {"france_connect__fake_france_connect_cnaf"}
+"""Deviation: FranceConnect tells a data provider no name in use (its schema has none), so that a file that is found by
+one is not found by a FranceConnect token. A consent token carries it."""
 
 
 @pytest.fixture(scope="module")
@@ -16,10 +30,315 @@ def here(reference: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield running
 
 
-def test_every_identity_fixture_is_answered_as_it_says(here: Town) -> None:
-    for name, family in here.families.items():
-        if not name.startswith("civility__"):
-            continue
+@pytest.fixture(autouse=True)
+def _unhurried() -> None:
+    """Twenty requests a second is the State's limit, and ours."""
+    time.sleep(0.06)
+
+
+# -- the State's fixtures
+
+
+def check_answer(reference: Path, path: str, answer: httpx.Response, family: Family, name: str) -> None:
+    assert answer.status_code == family.status, (name, answer.text)
+    assert answer.json() == family.payload, name
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["ratelimit-limit"] == "20"
+    assert 0 <= int(answer.headers["ratelimit-remaining"]) < 20
+    assert abs(int(answer.headers["ratelimit-reset"]) - time.time()) < 3
+    check_against(reference / "api-particulier" / "openapi.yaml", path, family.status, answer.json())
+    if family.status == 200:
+        assert answer.json().keys() == ENVELOPE
+        assert answer.headers["x-response-cached"] == "false"
+        assert answer.headers["x-cache-expires-in"] == ""
+
+
+def test_every_identity_fixture_is_answered_as_it_and_the_contract_say(here: Town, reference: Path) -> None:
+    asked = {name: family for name, family in here.families.items() if name.startswith("civility__")}
+    assert len(asked) == 18
+    before = len(here.entries())
+    for name, family in asked.items():
         answer = here.get(IDENTITE, here.tokens["noethys"], params_of(family))
-        assert answer.status_code == family.status, (name, answer.text)
-        assert answer.json() == family.payload, name
+        check_answer(reference, IDENTITE, answer, family, name)
+        time.sleep(0.06)
+    entries = here.entries()[before:]
+    assert [entry["kind"] == "access" for entry in entries] == [family.status == 200 for family in asked.values()]
+    assert {entry["rests_on"] for entry in entries} == {"application"}
+    assert here.deployment.verify().ok
+
+
+@pytest.fixture
+def franceconnected(reference: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """One person stands in both of the State's folders, with two families: these fixtures are served alone."""
+    with town(tmp_path_factory.mktemp("franceconnect"), reference, kinds=("france_connect",)) as running:
+        yield running
+
+
+def test_every_franceconnect_fixture_is_answered_as_it_and_the_contract_say(
+    franceconnected: Town, reference: Path
+) -> None:
+    here = franceconnected
+    asked = {name: family for name, family in here.families.items() if name.startswith("france_connect__")}
+    assert len(asked) == 9
+    assert {name for name, family in asked.items() if "nomUsage" in family.params} == WITH_A_NAME_IN_USE
+    for name, family in asked.items():
+        answer = here.get(FRANCE_CONNECT, here.franceconnect_token(name), {"recipient": TOWN_SIRET})
+        entry = here.entries()[-1]
+        assert (entry["rests_on"], entry["client"]) == ("franceconnect", "portail-citoyen")
+        if name in WITH_A_NAME_IN_USE:
+            refused(answer, 404, "37003")
+            answer = here.get(FRANCE_CONNECT, here.consent_token(name), {"recipient": TOWN_SIRET})
+        check_answer(reference, FRANCE_CONNECT, answer, family, name)
+    assert here.deployment.verify().ok
+
+
+# -- applications that were written for API Particulier
+
+
+def test_noethysweb_checks_its_token_and_asks_for_a_quotient_familial(here: Town) -> None:
+    """Noethys/Noethysweb, noethysweb/individus/utils/utils_api_particulier.py: Check_token, then Envoi_requete.
+
+    The bytes are those of requests 2.32 with its headers and parameters in its order: no day of birth.
+    """
+    token, host = here.tokens["noethys"], urlsplit(here.deployment.url).netloc
+    head = (
+        f"Host: {host}\r\nUser-Agent: python-requests/2.32.3\r\nAccept-Encoding: gzip, deflate\r\n"
+        f"Accept: application/json\r\nConnection: keep-alive\r\nAuthorization: Bearer {token}\r\n\r\n"
+    )
+    status, _, body = raw(here.deployment.url, f"GET /api/introspect?token={token} HTTP/1.1\r\n{head}".encode())
+    assert status == 200
+    assert b'"cnaf_quotient_familial"' in body
+    told = (
+        f"recipient={TOWN_SIRET}&codeCogInseePaysNaissance=99100&sexeEtatCivil=F&nomNaissance=LEFEBVRE"
+        "&prenoms%5B%5D=ALEXIS&prenoms%5B%5D=G%C3%89R%C3%94ME&prenoms%5B%5D=JEAN-PHILIPPE"
+    )
+    born = "&codeCogInseeCommuneNaissance=08480&moisDateNaissance=12&anneeDateNaissance=1982"
+    family = here.families["civility__200-identite-cas-nominal-peu-de-donnee-naissance"]
+    for month in ("", "&mois=3&annee=2026"):
+        status, headers, body = raw(
+            here.deployment.url, f"GET {IDENTITE}?{told}{month}{born} HTTP/1.1\r\n{head}".encode()
+        )
+        assert status == 200, body
+        assert headers["content-type"] == "application/json"
+        assert httpx.Response(200, content=body).json() == family.payload
+
+
+def test_formulaire_qf_asks_with_the_citizens_franceconnect_token(here: Town) -> None:
+    """etalab/formulaire-qf, which communes use: ApiParticulier::QuotientFamilial::V2 over Ruby's Net::HTTP."""
+    token, host = here.franceconnect_token(HERS), urlsplit(here.deployment.url).netloc
+    request = (
+        f"GET {FRANCE_CONNECT}?recipient={TOWN_SIRET} HTTP/1.1\r\n"
+        "Accept-Encoding: gzip;q=1.0,deflate;q=0.6,identity;q=0.3\r\nAccept: */*\r\nUser-Agent: Ruby\r\n"
+        f"Host: {host}\r\nContent-Type: application/json\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    )
+    status, headers, body = raw(here.deployment.url, request.encode())
+    assert status == 200, body
+    assert headers["content-type"] == "application/json"
+    assert httpx.Response(200, content=body).json() == here.families[HERS].payload
+
+
+# -- grounds
+
+
+def test_a_consent_token_is_a_ground_as_the_bearer_or_beside_the_applications_own(here: Town) -> None:
+    params = params_of(here.families[ONE_OF_THEM])
+    bearer = here.get(IDENTITE, here.consent_token(ONE_OF_THEM), params)
+    assert bearer.status_code == 200, bearer.text
+    assert bearer.json()["data"] == here.families[ONE_OF_THEM].payload["data"]
+    entry = here.entries()[-1]
+    assert (entry["client"], entry["recipient"], entry["outcome"]) == ("portail-famille", TOWN_SIRET, "ok")
+    assert "rests_on" not in entry
+    consent = here.consent_token(ONE_OF_THEM)
+    beside = here.get(IDENTITE, here.tokens["portail-famille"], params, x_accord_consent_token=consent)
+    assert beside.json() == bearer.json()
+    assert "rests_on" not in here.entries()[-1]
+    other = here.get(
+        IDENTITE, here.tokens["sans-droit"], params, x_accord_consent_token=here.consent_token(ONE_OF_THEM)
+    )
+    refused(other, 401, "00101")
+
+
+def test_a_consent_token_opens_nobody_elses_file(here: Town) -> None:
+    other = here.families["civility__200-giraud-anne-3_enfants"]
+    refused(
+        here.get(IDENTITE, here.consent_token(ONE_OF_THEM), params_of(other)), 403, "00100", "identity_not_consented"
+    )
+    nearly = [
+        (name, "MARTINE" if name == "nomNaissance" else value) for name, value in params_of(here.families[ONE_OF_THEM])
+    ]
+    refused(here.get(IDENTITE, here.consent_token(ONE_OF_THEM), nearly), 403, "00100", "identity_not_consented")
+
+
+def test_a_consent_token_serves_on_the_franceconnect_path(here: Town) -> None:
+    answer = here.get(FRANCE_CONNECT, here.consent_token(HERS), {"recipient": TOWN_SIRET})
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == here.families[HERS].payload
+
+
+def test_an_agent_says_who_she_is_and_why_and_neither_is_in_clear_outside_the_sealed_part(here: Town) -> None:
+    params = params_of(here.families[ONE_OF_THEM])
+    reason = "Instruction du dossier creche 2026-118"
+    answer = here.get(IDENTITE, here.tokens["guichet"], params, x_agent_id="agent-7", x_agent_reason=reason)
+    assert answer.status_code == 200, answer.text
+    (entry,) = here.entries()[-1:]
+    assert entry["rests_on"] == "agent"
+    assert "agent-7" not in str(entry)
+    assert reason not in str(entry)
+    refused(here.get(IDENTITE, here.tokens["guichet"], params), 403, "00100", "ground_missing")
+    only = here.get(IDENTITE, here.tokens["guichet"], params, x_agent_id="agent-7")
+    refused(only, 403, "00100", "ground_missing")
+    assert "agent" in only.json()["errors"][0]["detail"]
+    long = here.get(IDENTITE, here.tokens["guichet"], params, x_agent_id="a" * 500, x_agent_reason=reason)
+    refused(long, 422, "00366", "request_malformed")
+
+
+def test_an_editor_asks_for_a_town_that_delegates_to_it_and_for_no_other(here: Town) -> None:
+    family = here.families[ONE_OF_THEM]
+    params = [*params_of(family)[1:], ("recipient", OTHER_TOWN)]
+    named = here.get(IDENTITE, here.tokens["editeur"], [*params, ("delegation_id", "convention-1")])
+    assert named.status_code == 200, named.text
+    entry = here.entries()[-1]
+    assert (entry["recipient"], entry["delegate"]) == (OTHER_TOWN, "73282932000074")
+    assert here.get(IDENTITE, here.tokens["editeur"], params).status_code == 200
+    wrong = here.get(IDENTITE, here.tokens["editeur"], [*params, ("delegation_id", "convention-2")])
+    refused(wrong, 403, "00100", "delegation_missing")
+    refused(here.get(IDENTITE, here.tokens["editeur"], params_of(family)), 403, "00100", "delegation_missing")
+    refused(here.get(IDENTITE, here.tokens["noethys"], params), 403, "00100", "delegation_missing")
+
+
+# -- masks and refusals
+
+
+def refused(answer: httpx.Response, status: int, code: str, outcome: str | None = None) -> None:
+    assert answer.status_code == status, answer.text
+    assert answer.json().keys() == {"errors"}
+    assert answer.json()["errors"][0]["code"] == code, answer.text
+    assert outcome is None or LOGGED.outcome() == outcome
+
+
+class _Logged:
+    """Where the last refusal's entry is looked up."""
+
+    town: Town
+
+    def outcome(self) -> str:
+        return str(self.town.entries()[-1]["outcome"])
+
+
+LOGGED = _Logged()
+
+
+@pytest.fixture(autouse=True)
+def _logged(here: Town) -> None:
+    LOGGED.town = here
+
+
+def test_what_is_masked_is_absent(here: Town) -> None:
+    answer = here.get(IDENTITE, here.tokens["masque"], params_of(here.families[ONE_OF_THEM]))
+    assert answer.json() == {"data": {"quotient_familial": {"valeur": 150}}, "links": {}, "meta": {}}
+    rights = here.get("/api/introspect", here.tokens["masque"])
+    assert rights.json() == {"_id": "masque", "name": "masque", "scopes": ["cnaf_quotient_familial"]}
+
+
+def test_franceconnects_scopes_mask_too(here: Town) -> None:
+    token = here.franceconnect_token(HERS, scopes=("cnaf_enfants",))
+    answer = here.get(FRANCE_CONNECT, token, {"recipient": TOWN_SIRET})
+    assert answer.json()["data"].keys() == {"enfants"}
+    none = here.franceconnect_token(HERS, scopes=())
+    refused(here.get(FRANCE_CONNECT, none, {"recipient": TOWN_SIRET}), 403, "00100", "field_not_habilitated")
+
+
+def test_json_api_is_answered_where_it_is_asked_for(here: Town) -> None:
+    params = params_of(here.families[ONE_OF_THEM])
+    answer = here.get(IDENTITE, here.tokens["noethys"], params, accept="application/vnd.api+json")
+    assert answer.headers["content-type"] == "application/vnd.api+json"
+
+
+def test_each_bad_parameter_is_named_with_the_states_code(here: Town) -> None:
+    right = dict(params_of(here.families[ONE_OF_THEM]))
+    for name, value, code in (
+        ("recipient", "12345678901234", "00210"),
+        ("recipient", "", "00203"),
+        ("nomNaissance", "", "00420"),
+        ("nomNaissance", "R2D2", "00420"),
+        ("sexeEtatCivil", "X", "00427"),
+        ("codeCogInseePaysNaissance", "33000", "00400"),
+        ("codeCogInseeCommuneNaissance", "", "00365"),
+        ("codeCogInseeCommuneNaissance", "ABCDE", "00365"),
+        ("moisDateNaissance", "13", "00363"),
+        ("jourDateNaissance", "31 décembre", "00363"),
+        ("anneeDateNaissance", "3021", "00363"),
+        ("prenoms[]", "C3PO", "00367"),
+        ("campaignYear", "2025", "00366"),
+    ):
+        answer = here.get(IDENTITE, here.tokens["noethys"], {**right, name: value})
+        refused(answer, 422, code, "parameters_refused")
+        assert answer.json()["errors"][0]["source"] == {"parameter": name}
+        time.sleep(0.05)
+    several = here.get(IDENTITE, here.tokens["noethys"], {**right, "recipient": "1", "sexeEtatCivil": ""})
+    assert [one["source"]["parameter"] for one in several.json()["errors"]] == ["recipient", "sexeEtatCivil"]
+
+
+def test_who_is_not_known_is_refused_in_the_states_codes(here: Town) -> None:
+    params = params_of(here.families[ONE_OF_THEM])
+    refused(here.get(IDENTITE, None, params), 401, "00101", "application_token_missing")
+    refused(here.get(IDENTITE, "accord_unknown", params), 401, "00101", "application_token_unknown")
+    refused(here.get(IDENTITE, here.tokens["adresse"], params), 403, "00107", "address_not_allowed")
+    refused(here.get(IDENTITE, here.tokens["sans-droit"], params), 403, "00100", "habilitation_missing")
+    refused(here.get("/api/introspect", None), 401, "00101")
+    refused(here.get("/api/introspect?token=accord_unknown", None), 401, "00101")
+    posted = httpx.post(here.deployment.url + IDENTITE, trust_env=False)
+    assert (posted.status_code, posted.headers["allow"]) == (405, "GET")
+
+
+def test_franceconnect_tokens_that_do_not_serve(here: Town) -> None:
+    recipient = {"recipient": TOWN_SIRET}
+    refused(here.get(FRANCE_CONNECT, "unknown", recipient), 401, "50002", "franceconnect_token_inactive")
+    refused(here.get(FRANCE_CONNECT, here.tokens["noethys"], recipient), 401, "50002")
+    refused(here.get(FRANCE_CONNECT, here.franceconnect_token(HERS), {}), 422, "00203", "parameters_refused")
+    refused(here.get(FRANCE_CONNECT, here.franceconnect_token(HERS), {"recipient": OTHER_TOWN}), 403, "00100")
+
+
+def test_the_twenty_first_request_of_a_second_is_told_when_to_come_back(here: Town) -> None:
+    statuses, last = [], None
+    with httpx.Client(trust_env=False, headers={"Authorization": f"Bearer {here.tokens['masque']}"}) as client:
+        while time.time() % 1 > 0.1:
+            time.sleep(0.01)
+        for _ in range(60):
+            last = client.get(here.deployment.url + IDENTITE, params={"recipient": "1"})
+            statuses.append(last.status_code)
+            if last.status_code == 429:
+                break
+    assert statuses[-1] == 429, statuses
+    assert last is not None
+    assert last.json()["errors"][0]["code"] == "00429"
+    assert int(last.headers["retry-after"]) == 1
+    assert last.headers["ratelimit-remaining"] == "0"
+    assert LOGGED.outcome() == "rate_limited"
+
+
+def test_pings_tell_what_was_seen_of_each_holder(here: Town) -> None:
+    here.get(IDENTITE, here.tokens["noethys"], params_of(here.families[ONE_OF_THEM]))
+    pings = {one["url"]: one["name"] for one in here.get("/api/pings", None).json()}
+    url = f"{here.deployment.url}/api/quotient_familial/ping"
+    assert pings[url] == "Quotient familial"
+    seen = here.get("/api/quotient_familial/ping", None)
+    assert (seen.status_code, seen.json()["status"]) == (200, "ok")
+    here.get(IDENTITE, here.tokens["noethys"], params_of(here.families["civility__502"]))
+    failing = here.get("/api/quotient_familial/ping", None)
+    assert (failing.status_code, failing.json()["status"]) == (502, "bad_gateway")
+    assert here.get("/api/prime_activite/ping", None).json()["status"] == "unknown"
+
+
+def test_the_public_keys_for_franceconnect_are_published_without_their_private_halves(here: Town) -> None:
+    (key,) = here.get("/api/france_connect_jwks", None).json()["keys"]
+    assert (key["kty"], key["crv"]) == ("EC", "P-256")
+    assert "d" not in key
+
+
+def test_nothing_of_a_person_or_a_token_is_in_the_log_or_the_logs(here: Town) -> None:
+    secrets = [*here.tokens.values(), "AXELLE", "MARTIN", "35238", "LEFEBVRE", "agent-7", "1989"]
+    written = "\n".join(here.deployment.entries())
+    written += (here.deployment.world.folder / "accord.log").read_text(errors="replace")
+    assert len(FIELDS) > 20
+    assert [secret for secret in secrets if secret in written] == []
