@@ -6,7 +6,7 @@ nothing is answered but 503.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from audit.model import Append, LogError, Receipt
 from exchange import journal
@@ -26,9 +26,6 @@ class AccessLog(Protocol):
     async def append(self, append: Append) -> Receipt:
         """Durable when it returns. Raises ``LogError``."""
         ...
-
-
-_Fetched: TypeAlias = tuple[Answer, Mapping[str, DerivedAnswer]]
 
 
 class AlreadyLogged(AccordError):
@@ -73,7 +70,11 @@ class Releases:
         :class:`AlreadyLogged`.
         """
         # 4. fetch
-        answer, derived = await (self._derived(dataset, query, rules) if rules else _plain(dataset, query))
+        derived: Mapping[str, DerivedAnswer] = {}
+        if rules:
+            answer, derived = await self._derived(dataset, query, rules)
+        else:
+            answer = await dataset.fetch(query)
         # 5. mask
         data = apply_mask(compile_mask(query.fields), answer.record)
         # 6. log
@@ -93,7 +94,9 @@ class Releases:
             raise AlreadyLogged(receipt.refused, **ground.facts)
         return Released(data, answer, receipt, derived)
 
-    async def _derived(self, dataset: Dataset, query: Query, rules: tuple[Rule, ...]) -> "_Fetched":
+    async def _derived(
+        self, dataset: Dataset, query: Query, rules: tuple[Rule, ...]
+    ) -> tuple[Answer, Mapping[str, DerivedAnswer]]:
         """The holder's answer, and what the rules say of it.
 
         A holder that cannot compute the value has answered, where only answers were asked for: they are that there is
@@ -122,7 +125,3 @@ class Releases:
             return await self._log.append(entry)
         except LogError:
             raise AlreadyLogged("log_unavailable", retry_in=5) from None
-
-
-async def _plain(dataset: Dataset, query: Query) -> _Fetched:
-    return await dataset.fetch(query), {}
