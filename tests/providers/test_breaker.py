@@ -141,3 +141,13 @@ def test_answers_to_questions_from_before_it_opened_neither_open_nor_close_it() 
     assert sum(breaker.failed(era, 0.0) for era in old[:-1]) == 1
     assert not breaker.succeeded(old[-1])
     assert breaker.wait(0.0) == FIRST_REST
+
+
+def test_an_old_question_that_ends_without_a_word_does_not_let_a_second_probe_pass() -> None:
+    breaker = Breaker()
+    old = breaker.enter()
+    for _ in range(FAILURES):
+        breaker.failed(breaker.enter(), 0.0)
+    breaker.enter()
+    breaker.left(old)
+    assert breaker.wait(FIRST_REST) > 0

@@ -255,6 +255,40 @@ def test_a_caller_that_goes_away_gives_its_place_back_and_is_no_failure() -> Non
         asyncio.run(run(holder))
 
 
+def test_a_probe_whose_caller_goes_away_leaves_its_place_to_the_next() -> None:
+    async def run(holder: HostileHolder) -> None:
+        async with _desk(holder.url) as desk:
+            guard = desk.guard()
+            await _ask(guard, FAILURES)
+            desk.clock.now += FIRST_REST
+            holder.behave("silent")
+            gone = asyncio.create_task(guard.ask(_QUERY))
+            await asyncio.sleep(0.05)
+            assert await _ask(guard) == ("holder_unreachable", 1)
+            gone.cancel()
+            await asyncio.gather(gone, return_exceptions=True)
+            holder.behave("serves")
+            assert await _ask(guard) == ("ok", None)
+
+    with _holder("failing") as holder:
+        asyncio.run(run(holder))
+
+
+def test_what_a_cut_off_holder_is_not_asked_takes_nothing_of_the_limit() -> None:
+    async def run(holder: HostileHolder) -> None:
+        async with _desk(holder.url) as desk:
+            guard = desk.guard(limits=Limits(requests=FAILURES + 1, seconds=3_600))
+            with holder.absent():
+                await _ask(guard, FAILURES)
+                assert await _ask(guard, 10) == ("holder_unreachable", 5)
+            desk.clock.now += FIRST_REST
+            assert await _ask(guard) == ("ok", None)
+            assert (await _ask(guard))[0] == "holder_busy"
+
+    with _holder("serves") as holder:
+        asyncio.run(run(holder))
+
+
 def test_while_one_holder_drips_every_question_to_another_is_answered_and_none_waits_for_it() -> None:
     async def run(dripping: HostileHolder, well: HostileHolder) -> None:
         async with _desk(dripping.url, timeout=2) as theirs, _desk(well.url) as ours:
@@ -325,7 +359,7 @@ def test_no_socket_and_no_thread_is_left_after_any_trouble(trouble: str) -> None
             await asyncio.gather(*[_ask(guard) for _ in range(20)])
             await _until(lambda: not _sockets_to(holder.port))
             await _until(lambda: not [one for one in threading.enumerate() if one.name.startswith("resolve-")])
-            assert guard._room == _MANIFEST.limits.max_in_flight
+            assert (guard._room, desk.transport._in_flight) == (_MANIFEST.limits.max_in_flight, 0)
 
     with _holder(trouble) as holder:
         asyncio.run(run(holder))
