@@ -1,20 +1,26 @@
 """A holder's record held to its manifest: known fields of the announced type pass, everything else stays out. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TypeAlias
+from typing import cast
 
 from providers.manifest import Field, Manifest
 
-Shape: TypeAlias = "Mapping[str, Shape | Field]"
-"""The manifest's paths as a tree."""
-
-MAX_ITEMS = 1_000
-"""No list of a record is longer: the establishments of a company are, and a household is not."""
+MAX_ITEMS = 100
+"""No list of a record is longer; a household is not."""
 
 
 class RecordInvalid(ValueError):
     """The record has not the announced form; the message names the path, never the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The manifest's paths as a tree: an object's members, and whether it may be null."""
+
+    nullable: bool
+    members: "dict[str, Shape | Field]" = field(default_factory=dict)
 
 
 class RecordReader:
@@ -22,6 +28,7 @@ class RecordReader:
 
     def __init__(self, manifest: Manifest) -> None:
         self._fields = manifest.fields
+        self._nullable = nullable_objects(manifest)
         self._shape = lru_cache(maxsize=1024)(self._shape_of)
 
     def read(self, data: object, fields: tuple[str, ...]) -> dict[str, object]:
@@ -30,41 +37,53 @@ class RecordReader:
             raise RecordInvalid("data: an object was announced")
         return _object(self._shape(fields), data)
 
-    def _shape_of(self, fields: tuple[str, ...]) -> "Shape":
-        shape: dict[str, object] = {}
-        for field in (self._fields[path] for path in fields if path in self._fields):
-            *parents, last = field.path.split(".")
-            node = shape
+    def _shape_of(self, fields: tuple[str, ...]) -> Shape:
+        whole = Shape(nullable=False)
+        for one in (self._fields[path] for path in fields if path in self._fields):
+            node, place = whole, ""
+            *parents, last = one.path.split(".")
             for parent in parents:
-                node = node.setdefault(parent, {})  # type: ignore[assignment]  # the recursive shape is built in place
-            node[last] = field
-        return shape  # type: ignore[return-value]  # idem
+                place = f"{place}.{parent}" if place else parent
+                inner = node.members.setdefault(parent, Shape(place in self._nullable))
+                # A manifest has no field inside another.
+                node = cast("Shape", inner)
+            node.members[last] = one
+        return whole
 
 
-def _object(shape: "Shape", data: Mapping[str, object]) -> dict[str, object]:
+def nullable_objects(manifest: Manifest) -> frozenset[str]:
+    """The paths of objects that may be null as a whole: those of which every field may."""
+    places = {path[:end] for path in manifest.fields for end in _dots(path)}
+    return frozenset(
+        place
+        for place in places
+        if all(one.nullable for path, one in manifest.fields.items() if path.startswith(f"{place}."))
+    )
+
+
+def _dots(path: str) -> list[int]:
+    return [place for place, character in enumerate(path) if character == "."]
+
+
+def _object(shape: Shape, data: Mapping[str, object]) -> dict[str, object]:
     return {
-        key: _scalar(inner, data[key]) if isinstance(inner, Field) else _nested(inner, data[key], key)
-        for key, inner in shape.items()
+        key: _value(inner, data[key]) if isinstance(inner, Field) else _nested(inner, data[key], key)
+        for key, inner in shape.members.items()
         if key in data
     }
 
 
-def _nested(shape: "Shape", value: object, key: str) -> object:
-    if value is None and _is_nullable(shape):
-        return None
+def _nested(shape: Shape, value: object, key: str) -> object:
     if isinstance(value, dict):
         return _object(shape, value)
     if isinstance(value, list) and len(value) <= MAX_ITEMS and all(isinstance(item, dict) for item in value):
         return [_object(shape, item) for item in value]
+    if value is None and shape.nullable:
+        return None
     raise RecordInvalid(f"{key}: an object or a list of objects was announced")
 
 
-def _is_nullable(shape: "Shape") -> bool:
-    """An object may be null where each of its fields may."""
-    return all(inner.nullable if isinstance(inner, Field) else _is_nullable(inner) for inner in shape.values())
-
-
-def _scalar(field: Field, value: object) -> object:
+def _value(field: Field, value: object) -> object:
     if value is None and field.nullable:
         return value
     if field.many:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from exchange.company_request import MAX_WORDS
 from openapi.document import exchange_schema
 from providers.manifest import Field, FieldType, Manifest, Parameter
-from providers.record import MAX_ITEMS
+from providers.record import MAX_ITEMS, nullable_objects
 
 Json: TypeAlias = dict[str, Any]
 Tree: TypeAlias = "dict[str, Tree | Field]"
@@ -113,7 +113,9 @@ def _inner(tree: Tree, manifest: Manifest, place: tuple[str, ...], definitions: 
     definitions[name] = _object(tree, manifest, place, definitions)
     one: Json = {"$ref": f"#/$defs/{name}"}
     several = {"type": "array", "items": one, "maxItems": MAX_ITEMS}
-    return several if name == manifest.items else {"anyOf": [one, several]}
+    if name == manifest.items:
+        return several
+    return {"anyOf": [one, several, {"type": "null"}] if name in nullable_objects(manifest) else [one, several]}
 
 
 def _field(field: Field) -> Json:

@@ -20,6 +20,7 @@ from openapi.fields import PivotIdentity, Siret
 from providers.errors import HolderBusy, HolderTimeout, ProviderError
 from providers.manifest import IDENTITY_PARTS, Manifest
 from providers.port import Answer, HolderReply, HolderRequest, Query
+from providers.record import RecordInvalid, RecordReader
 from providers.registry import ADAPTERS, catalogue
 
 _MANIFESTS = {name: one for name, one in catalogue().items() if one.holder == "api_particulier"}
@@ -231,3 +232,13 @@ def test_links_and_meta_are_carried_only_when_the_manifest_names_them() -> None:
     assert isinstance(answer, Answer)
     assert answer.links == {"next": "https://holder.example/2"}
     assert answer.meta == {"count": 2}
+
+
+@pytest.mark.parametrize("fields", [("regime_pensionnat.code",), ("regime_pensionnat.libelle", "est_scolarise")])
+def test_an_object_that_the_holder_gives_as_null_is_null_and_no_other(fields: tuple[str, ...], reference: Path) -> None:
+    manifest = _MANIFESTS["scolarites"]
+    data = {**_body(reference, manifest)["data"], "regime_pensionnat": None}
+    assert RecordReader(manifest).read(data, fields)["regime_pensionnat"] is None
+    # One field of it may be null, and not all.
+    with pytest.raises(RecordInvalid):
+        RecordReader(manifest).read({**data, "etablissement": None}, ("etablissement.code_ministere_tutelle",))
