@@ -1,14 +1,16 @@
 """The contract as this code defines it: a deployment made in a temporary folder is asked to describe itself."""
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from joserfc.jwk import ECKey, KeySet
 from pydantic import SecretStr
 
 from exchange.app import Accord
 from exchange.database import migrate
 from exchange.keyring import make_keyring
-from exchange.settings import FranceConnectSettings, HolderSettings, Settings
+from exchange.settings import FranceConnectDataSettings, FranceConnectSettings, HolderSettings, Settings
 from openapi.companies import CompanyDataset
 from openapi.document import build, to_yaml
 from providers.bundle import bundles
@@ -53,11 +55,14 @@ def _company(manifest: Manifest) -> CompanyDataset:
 def _throwaway(folder: Path) -> Settings:
     nowhere = "http://localhost"
     holders = {manifest.holder for manifest in manifests().values()}
+    keys = folder / "franceconnect.json"
+    keys.write_text(json.dumps(KeySet([ECKey.generate_key("P-256")]).as_dict(private=True)))
     return Settings(
         issuer="https://accord.example",
         keys_dir=folder / "keys",
         database_url=f"sqlite:///{folder / 'accord.sqlite'}",
         franceconnect=FranceConnectSettings(issuer=nowhere, client_id="contract", client_secret=_SECRET),
+        franceconnect_data=FranceConnectDataSettings(client_id="contract", client_secret=_SECRET, keys=keys),
         holders={name: HolderSettings(url=nowhere, token=_SECRET) for name in holders},
         _env_file=None,  # type: ignore[call-arg]  # pydantic-settings' own argument
     )

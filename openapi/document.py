@@ -24,6 +24,15 @@ _SECURITY = "consent_token"
 _READER: tuple[Json, ...] = ({"auditor_token": []}, {"auditor_session": []})
 _FOR_READERS = ("/v1/audit/", "/log/tile/entries/", "/log/details/")
 """Beginnings of the paths that the log's readers alone may ask."""
+_CITIZENS_TOKEN: Json = {
+    "name": "X-FranceConnect-OAuth",
+    "in": "header",
+    "description": (
+        "the citizen's own FranceConnect access token, for the datasets whose holder knows her by it alone "
+        "(impot_particulier); for any other it is not read"
+    ),
+    "schema": {"type": "string", "maxLength": 2048, "pattern": "^[A-Za-z0-9._~+/-]+=*$"},
+}
 _HEAD_TOO_LARGE: Json = {
     "description": "the head of the request is over 32 KiB (RFC 6585 section 5); nothing of it was read",
     "content": {"text/plain": {"schema": {"type": "string"}}},
@@ -129,6 +138,7 @@ def _exchange(datasets: Mapping[str, Iterable[str]]) -> Json:
             "security": [{_SECURITY: []}],
             "parameters": [
                 dataset,
+                _CITIZENS_TOKEN,
                 {
                     "name": "fields",
                     "in": "query",
@@ -145,7 +155,7 @@ def _exchange(datasets: Mapping[str, Iterable[str]]) -> Json:
             "operationId": "exchange_by_post",
             "summary": "One exchange, asked in a body: the only way for parameters that say something of a person",
             "security": [{_SECURITY: []}],
-            "parameters": [deepcopy(dataset)],
+            "parameters": [deepcopy(dataset), deepcopy(_CITIZENS_TOKEN)],
             "requestBody": {"required": True, "content": {"application/json": {"schema": _question(names)}}},
             "responses": deepcopy(responses),
         },
