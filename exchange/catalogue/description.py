@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from consent.details import schema_of
 from consent.model import DETAIL_TYPE_PREFIX
 from exchange.bundle import BUNDLES_PATH
-from exchange.catalogue.doors import DoorKind, doors_of, grounds_of
+from exchange.catalogue.doors import DoorKind, Method, doors_of, grounds_of
 from exchange.catalogue.schemas import answer_schema, parameters_schema
 from exchange.model import GroundKind
 from providers.bundle import Bundle
@@ -43,6 +43,7 @@ class ParameterView(_View):
     name: str
     pattern: Annotated[str, Field(description="regular expression that the whole value matches")]
     required: bool
+    personal: Annotated[bool, Field(description="whether it is taken from a POST's JSON body alone, never from a URL")]
     label: Labels
 
 
@@ -67,7 +68,7 @@ class DoorView(_View):
     """One way to ask: Accord's own path, or the one of the State's API that it stands in for."""
 
     kind: DoorKind
-    method: Literal["GET"]
+    method: Method
     url: Annotated[str, Field(description="with the names of what fills it in braces")]
 
 
@@ -96,6 +97,9 @@ class DatasetSummary(_View):
     cache_seconds: Annotated[int, Field(description="how long an answer may be kept, encrypted; 0 is never")]
     fields: list[FieldView]
     parameters: list[ParameterView]
+    franceconnect_token: Annotated[
+        bool, Field(description="whether the citizen's FranceConnect token goes with it, in X-FranceConnect-OAuth")
+    ]
     limits: LimitsView
     maintenance: list[WindowView]
     doors: list[DoorView]
@@ -149,6 +153,7 @@ def describe(manifest: Manifest, *, base: str) -> DatasetView:
         cache_seconds=manifest.cache_seconds,
         fields=_fields(manifest),
         parameters=_parameters(manifest),
+        franceconnect_token=manifest.franceconnect_token,
         limits=LimitsView(
             requests=manifest.limits.requests,
             seconds=manifest.limits.seconds,
@@ -211,7 +216,13 @@ def _fields(manifest: Manifest) -> list[FieldView]:
 
 def _parameters(manifest: Manifest) -> list[ParameterView]:
     return [
-        ParameterView(name=one.name, pattern=one.pattern.pattern, required=one.required, label=dict(one.label))
+        ParameterView(
+            name=one.name,
+            pattern=one.pattern.pattern,
+            required=one.required,
+            personal=one.personal and manifest.subject == "citizen",
+            label=dict(one.label),
+        )
         for one in manifest.parameters.values()
     ]
 

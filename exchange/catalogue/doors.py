@@ -8,6 +8,7 @@ from exchange.model import GroundKind
 from providers.manifest import Manifest
 
 DoorKind: TypeAlias = Literal["accord", "drop_in"]
+Method: TypeAlias = Literal["GET", "POST"]
 
 GROUNDS: tuple[GroundKind, ...] = ("consent", "franceconnect", "agent", "application")
 """Those that an access about a citizen may rest on; the registry's habilitation says which of them it does."""
@@ -19,12 +20,21 @@ class Door:
 
     kind: DoorKind
     path: str
-    method: Literal["GET"] = "GET"
+    method: Method = "GET"
 
 
 def doors_of(manifest: Manifest) -> tuple[Door, ...]:
     """Every way to ask for a dataset."""
-    return Door("accord", PATH + manifest.dataset), *(Door("drop_in", path) for path in _peers_paths(manifest))
+    own = tuple(Door("accord", PATH + manifest.dataset, method) for method in _methods(manifest))
+    return *own, *(Door("drop_in", path) for path in _peers_paths(manifest))
+
+
+def _methods(manifest: Manifest) -> tuple[Method, ...]:
+    """``POST`` where there is something to say of a person, which has no place in a URL."""
+    personal = [one for one in manifest.parameters.values() if one.personal]
+    if manifest.subject == "company" or not personal:
+        return ("GET",)
+    return ("POST",) if any(one.required for one in personal) else ("GET", "POST")
 
 
 def _peers_paths(manifest: Manifest) -> tuple[str, ...]:
@@ -39,4 +49,7 @@ def _peers_paths(manifest: Manifest) -> tuple[str, ...]:
 
 def grounds_of(manifest: Manifest) -> tuple[GroundKind, ...]:
     """On what an access may rest."""
-    return ("company",) if manifest.subject == "company" else GROUNDS
+    if manifest.subject == "company":
+        return ("company",)
+    # Accord's own door takes consent tokens; the other grounds are shown at the State's paths.
+    return GROUNDS if _peers_paths(manifest) else GROUNDS[:1]

@@ -4,9 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 
 from consent.model import DETAIL_TYPE_PREFIX
-from exchange.catalogue.doors import grounds_of
+from exchange.catalogue.doors import doors_of, grounds_of
 from exchange.catalogue.schemas import Tree, company_numbers, tree_of
-from exchange.identify import PATH
 from exchange.masking import apply_mask, compile_mask
 from providers.manifest import Field, FieldType, Manifest
 
@@ -46,10 +45,14 @@ def shown(manifest: Manifest) -> tuple[str, ...]:
 
 
 def example_request(manifest: Manifest, *, base: str) -> str:
-    """A command line that asks for :func:`shown` through Accord's own door."""
-    said = [f"fields={','.join(shown(manifest))}", *(f"{name}={value}" for name, value in _besides(manifest))]
-    lines = [f'curl --get "{base}{PATH}{manifest.dataset}"', '--header "Authorization: Bearer $TOKEN"']
-    return " \\\n  ".join((*lines, *(f'--data-urlencode "{one}"' for one in said)))
+    """A command line that asks for :func:`shown` through Accord's own door; what begins with ``$`` is the caller's."""
+    door = doors_of(manifest)[0]
+    headers = ['--header "Authorization: Bearer $TOKEN"']
+    if manifest.franceconnect_token:
+        headers.append('--header "X-FranceConnect-OAuth: $FRANCECONNECT_TOKEN"')
+    said = [_body(manifest)] if door.method == "POST" else [f'--data-urlencode "{one}"' for one in _query(manifest)]
+    flag = "" if door.method == "POST" else "--get "
+    return " \\\n  ".join((f'curl {flag}"{base}{door.path}"', *headers, *said))
 
 
 def example_details(manifest: Manifest) -> dict[str, object]:
@@ -79,10 +82,28 @@ def example_habilitation(manifest: Manifest) -> str:
     return "\n".join(("[[habilitation]]", *written, f"purposes = [{purpose}]", *dates))
 
 
-def _besides(manifest: Manifest) -> Iterator[tuple[str, str]]:
+def _query(manifest: Manifest) -> Iterator[str]:
+    yield f"fields={','.join(shown(manifest))}"
     if numbers := company_numbers(manifest):
-        yield numbers[0], NOBODY[numbers[0]]
-        yield from REASON.items()
+        yield f"{numbers[0]}={NOBODY[numbers[0]]}"
+        yield from (f"{name}={value}" for name, value in REASON.items())
+    yield from (f"{name}=${_variable(name)}" for name in _required(manifest))
+
+
+def _body(manifest: Manifest) -> str:
+    """Between double quotes, so that the shell fills in what is the caller's."""
+    parameters = {name: f"${_variable(name)}" for name in _required(manifest)}
+    body = json.dumps({"fields": list(shown(manifest)), "parameters": parameters})
+    return '--json "' + body.replace('"', '\\"') + '"'
+
+
+def _required(manifest: Manifest) -> tuple[str, ...]:
+    return tuple(name for name, one in manifest.parameters.items() if one.required)
+
+
+def _variable(name: str) -> str:
+    """``anneeScolaire`` as ``ANNEESCOLAIRE``."""
+    return "".join(letter for letter in name.upper() if letter.isalnum())
 
 
 def _object(tree: Tree, manifest: Manifest, place: tuple[str, ...]) -> dict[str, object]:

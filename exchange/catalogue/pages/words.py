@@ -28,6 +28,7 @@ from providers.manifest import Manifest
 from providers.retention import Retention
 
 _MONTHS = 12
+_UNITS = {1: "_second", 60: "_minute"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class Page:
     scopes: Sequence[str]
     details: str
     asked: Sequence[str]
+    takes_franceconnect: bool
     parameters: Sequence[ParameterWords]
     doors: Sequence[DoorWords]
     request: str
@@ -132,6 +134,7 @@ def page_of(view: DatasetView, manifest: Manifest, language: Language, *, base: 
         scopes=view.habilitation.holder_scopes,
         details=_json([example_details(manifest)]),
         asked=list(_asked(manifest, language)),
+        takes_franceconnect=view.franceconnect_token,
         parameters=[_parameter(one, language) for one in view.parameters],
         doors=[DoorWords(say(language, f"dataset.door_{one.kind}"), one.method, one.url) for one in view.doors],
         request=example_request(manifest, base=base),
@@ -181,7 +184,8 @@ def _cache(view: DatasetView, language: Language) -> str:
 def _limits(view: DatasetView, language: Language) -> Iterator[str]:
     limits = view.limits
     if limits.requests is not None:
-        yield say(language, "dataset.limits_rate", requests=limits.requests, seconds=limits.seconds)
+        key = f"dataset.limits_rate{_UNITS.get(limits.seconds, '')}"
+        yield say(language, key, requests=limits.requests, seconds=limits.seconds)
     yield say(language, "dataset.limits_flight", count=limits.max_in_flight)
 
 
@@ -203,6 +207,8 @@ def _field(view: FieldView, language: Language) -> FieldWords:
 
 def _parameter(view: ParameterView, language: Language) -> ParameterWords:
     need = say(language, "dataset.required" if view.required else "dataset.optional")
+    if view.personal:
+        need = say(language, "dataset.personal", need=need)
     return ParameterWords(view.label[language], view.name, view.pattern, need)
 
 

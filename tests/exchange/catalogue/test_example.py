@@ -19,24 +19,55 @@ from exchange.catalogue.example import (
     shown,
 )
 from exchange.company_request import question_to_dataset
+from exchange.question import question
 from exchange.registry_file import RegistryFile
 from openapi.fields import siren, siret
 from providers.manifest import manifests
 
 BASE = "https://accord.example"
+CALLERS = {"ANNEESCOLAIRE": "2026-2027", "ANNEE": "2025", "IDENTIFIANT": "nobody"}
+"""Values of what datasets must be told; a new such parameter needs one."""
 ALL = [pytest.param(one, id=name) for name, one in manifests().items()]
 
 
 @pytest.mark.parametrize("manifest", ALL)
-def test_the_command_asks_for_fields_that_there_are(manifest):
-    command = shlex.split(example_request(manifest, base=BASE).replace("\\\n", " "))
-    assert command[:3] == ["curl", "--get", f"{BASE}/v1/data/{manifest.dataset}"]
-    said = [one for flag, one in itertools.pairwise(command) if flag == "--data-urlencode"]
-    given = dict(one.split("=", 1) for one in said)
-    assert given["fields"].split(",") == list(shown(manifest))
-    assert set(shown(manifest)) <= manifest.fields.keys()
-    if manifest.subject == "company" and not any(one.required for one in manifest.parameters.values()):
-        assert question_to_dataset(urlencode(given).encode(), manifest).fields == shown(manifest)
+def test_the_command_is_a_question_that_the_server_takes(manifest):
+    command = command_of(manifest)
+    assert command[0] == "curl"
+    assert f"{BASE}/v1/data/{manifest.dataset}" in command
+    assert given(command, "--header")[0] == "Authorization: Bearer t"
+    if "--get" in command:
+        query = urlencode(dict(one.split("=", 1) for one in given(command, "--data-urlencode"))).encode()
+        asked = ask(manifest, query, None)
+    else:
+        asked = ask(manifest, b"", given(command, "--json")[0].encode())
+    assert asked.fields == shown(manifest)
+    assert asked.parameters.keys() == {name for name, one in manifest.parameters.items() if one.required}
+
+
+@pytest.mark.parametrize("manifest", ALL)
+def test_the_command_brings_the_citizens_token_where_the_holder_wants_it(manifest):
+    headers = given(command_of(manifest), "--header")
+    assert ("X-FranceConnect-OAuth: f" in headers) == manifest.franceconnect_token
+
+
+def command_of(manifest):
+    """As a shell reads it, the caller's own values filled in."""
+    line = example_request(manifest, base=BASE).replace("\\\n", " ")
+    for name, value in {"FRANCECONNECT_TOKEN": "f", "TOKEN": "t", **CALLERS}.items():
+        line = line.replace(f"${name}", value)
+    assert "$" not in line
+    return shlex.split(line)
+
+
+def given(command, flag):
+    return [one for before, one in itertools.pairwise(command) if before == flag]
+
+
+def ask(manifest, query, body):
+    if manifest.subject == "company":
+        return question_to_dataset(query, manifest)
+    return question(query, body, manifest)
 
 
 @pytest.mark.parametrize("manifest", ALL)

@@ -156,7 +156,7 @@ def test_limits_closures_and_keeping_are_said_in_words():
     )
     facts = dict(page_of(describe(manifest, base=BASE), manifest, "fr", base=BASE).facts)
     assert facts["Limites"] == [
-        "250 demandes en 60 secondes, pour tout ce service.",
+        "250 demandes par minute, pour tout ce service.",
         "7 demandes en cours à la fois.",
     ]
     assert facts["Fermetures prévues"] == [
@@ -165,6 +165,13 @@ def test_limits_closures_and_keeping_are_said_in_words():
     ]
     assert "120 secondes au plus, chiffrée" in facts["Conservation de la réponse"][0]
     assert describe(manifest, base=BASE).maintenance[0] == WindowView(days=["sunday"], start="07:30", until="09:00")
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(1, "par seconde"), (60, "par minute"), (10, "en 10 secondes")])
+def test_a_limit_is_said_in_the_unit_that_it_has(seconds, words):
+    manifest = replace(manifests()["quotient_familial"], limits=Limits(requests=20, seconds=seconds))
+    facts = dict(page_of(describe(manifest, base=BASE), manifest, "fr", base=BASE).facts)
+    assert facts["Limites"][0] == f"20 demandes {words}, pour tout ce service."
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,20 @@ def test_each_schema_is_at_its_own_address_and_is_the_one_shown_with_the_dataset
         Draft202012Validator.check_schema(reply.json())
 
 
+def test_what_says_something_of_a_person_is_never_asked_for_in_a_url(program):
+    view = program.get("/v1/datasets/demandeur_emploi").json()
+    assert [one["personal"] for one in view["parameters"] if one["name"] == "identifiant"] == [True]
+    assert [(one["kind"], one["method"]) for one in view["doors"]] == [("accord", "POST")]
+
+
+def test_where_only_a_consent_token_opens_a_door_no_other_ground_is_promised(program):
+    for name, manifest in manifests().items():
+        view = program.get(f"/v1/datasets/{name}").json()
+        has_peers = any(one["kind"] == "drop_in" for one in view["doors"])
+        if manifest.subject == "citizen":
+            assert (view["habilitation"]["grounds"] == ["consent"]) != has_peers
+
+
 def test_a_dataset_about_companies_has_no_authorisation_of_a_citizen(program):
     companies = [name for name, one in manifests().items() if one.subject == "company"]
     for name in companies:
