@@ -1,6 +1,6 @@
 """Whether a call about a citizen may go on, on what ground and with which fields. Pure; the default is refusal."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audit.model import DetailValue
 from consent.identity import pseudonym
@@ -52,7 +52,9 @@ def consented(question: Question, token: ConsentToken, registry: Registry) -> Pa
     if told.identity is not None and (unlike := differences(told.identity, token.identity, manifest)):
         raise AccordError("identity_not_consented", parameters=unlike)
     ground = journal.consented(token, permit, proof=next(iter(question.visitor.spends), None), now=call.began)
-    return Passage(ground, _query(question, permit.fields, token.identity))
+    query = _query(question, permit.fields, token.identity)
+    # What may be kept is kept with the authorisation alone, and not for who asks for a new answer.
+    return Passage(ground, query if _wants_new(call) else replace(query, status_index=token.status_index))
 
 
 def granted(question: Question, registry: Registry, key: bytes) -> Passage:
@@ -90,6 +92,11 @@ def _fields(question: Question, habilitation: Habilitation) -> tuple[str, ...]:
     if not fields:
         raise AccordError("field_not_habilitated", fields=tuple(sorted(habilitation.fields)))
     return tuple(sorted(fields))
+
+
+def _wants_new(call: Call) -> bool:
+    """``Cache-Control: no-cache``, as the State's contract has it."""
+    return any(name == b"cache-control" and b"no-cache" in value.lower() for name, value in call.scope["headers"])
 
 
 def _query(question: Question, fields: tuple[str, ...], identity: PivotIdentity | None) -> Query:

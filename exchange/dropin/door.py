@@ -178,7 +178,8 @@ class Door:
             return await self._refuse(scope, asked, about, AccordError("internal_error"), usage=usage, began=began)
         # 6. answer
         body = orjson.dumps((passage.document or self._entrance.document)(released))
-        return Reply(200, answer_headers(scope["headers"], usage=usage), body)
+        headers = answer_headers(scope["headers"], usage=usage, cached=released.answer.cached)
+        return Reply(200, headers, body)
 
     async def _release(self, asked: Asked, dataset: Dataset, passage: Passage, began: float) -> Released:
         with self._pulse.taken(dataset.manifest.dataset):

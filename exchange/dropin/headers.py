@@ -21,12 +21,12 @@ def content_type(headers: Iterable[Header]) -> bytes:
     return JSON_API if JSON_API in offered else JSON
 
 
-def answer_headers(requested: Iterable[Header], *, usage: Usage | None) -> tuple[Header, ...]:
-    """Of an answer with data. Nothing personal is kept by anybody on the way (``no-store``), and nothing was here."""
+def answer_headers(requested: Iterable[Header], *, usage: Usage | None, cached: bool = False) -> tuple[Header, ...]:
+    """Of an answer with data. Nobody on the way keeps it (``no-store``). ``cached``: whether it was kept here."""
     return (
         (b"content-type", content_type(requested)),
         (b"cache-control", b"no-store"),
-        (b"x-response-cached", b"false"),
+        (b"x-response-cached", b"true" if cached else b"false"),
         (b"x-cache-expires-in", b""),
         *_usage(usage),
     )

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from joserfc.jwk import ECKey, KeySet
 
 from exchange.application import new_token
-from providers.manifest import manifests
+from providers.manifest import Manifest, manifests
 from sandbox.api_particulier import Family, load_families
 from sandbox.app import people_of
 from sandbox.franceconnect import DataProvider, Partner, Provider, router
@@ -32,6 +32,12 @@ FOLDERS = {
 }
 IDENTITE, FRANCE_CONNECT = "/v3/dss/quotient_familial/identite", "/v3/dss/quotient_familial/france_connect"
 FIELDS = tuple(sorted(manifests()["quotient_familial"].fields))
+OTHERS = [
+    one
+    for one in manifests().values()
+    if one.holder == "api_particulier" and one.path.endswith("/identite") and one.dataset != "quotient_familial"
+]
+"""The other datasets that are asked for by identity."""
 SCOPES = manifests()["quotient_familial"].scopes
 EDITOR_SIRET, OTHER_TOWN = "73282932000074", "35600000000048"
 PARTNER = Partner("portail-citoyen", "a-secret-of-this-test", ("https://portail.example/retour",))
@@ -189,6 +195,10 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
+def _whole(manifest: Manifest) -> dict[str, Any]:
+    return {"dataset": manifest.dataset, "fields": sorted(manifest.fields)}
+
+
 def _register(world: World, tokens: dict[str, str]) -> None:
     today = datetime.now(UTC).date()
     dates = {"since": today - timedelta(days=1), "until": today + timedelta(days=30)}
@@ -225,6 +235,10 @@ def _register(world: World, tokens: dict[str, str]) -> None:
         habilitation("portail-citoyen", TOWN_SIRET, ["portail-citoyen"], ["franceconnect"]),
         habilitation("autre", OTHER_TOWN, [], ["application"]),
         _DELEGATION.format(organisation=OTHER_TOWN, delegate=EDITOR_SIRET, **dates),
+    ]
+    parts += [
+        habilitation(f"noethys-{one.dataset}", TOWN_SIRET, ["noethys"], ["application"], **_whole(one))
+        for one in OTHERS
     ]
     # The portal, which asks for authorisations, has a token of its own too.
     tokens["portail-famille"], sha256 = new_token()

