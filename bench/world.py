@@ -24,7 +24,8 @@ from exchange.keyring import Keyring, load_keyring
 from openapi.fields import FRANCE, CogCode, PivotIdentity, siret
 
 ISSUER = "https://accord.example.org"
-PATH = "/v1/data/quotient_familial"
+DATASET = "quotient_familial"
+PATH = f"/v1/data/{DATASET}"
 DISTINCT_TOKENS = 2_000
 EXPECTED = '"valeur":1284'
 """What every right answer holds, as compact JSON writes it."""
@@ -71,7 +72,7 @@ def make_world(folder: Path, *, cores: Cores, holder_url: str) -> World:
     environment = _environment(keys, holder_url)
     accord(["keys", "init"], environment, folder=folder, core=cores.rest)
     world = World(folder, cores, holder_url, load_keyring(keys), environment)
-    (folder / "registry.toml").write_text(_registry(), encoding="utf-8")
+    (folder / "registry.toml").write_text(_registry() + habilitation(DATASET), encoding="utf-8")
     return world
 
 
@@ -88,12 +89,15 @@ def accord_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "exchange", *arguments]
 
 
-def write_tokens(world: World) -> None:
+def write_tokens(world: World, *, dataset: str = DATASET, name: str = "tokens.txt") -> Path:
     """Mint distinct tokens of the real shape, each for another citizen and grant, good for ten minutes from now."""
     config = _consent_config(world.keyring)
     now = int(time.time())
-    lines = [make_token(grant, config, now=now, jti=str(uuid4())).token for grant in _grants(world.keyring, now)]
-    world.tokens.write_text("\n".join(lines) + "\n", encoding="ascii")
+    grants = _grants(world.keyring, now, dataset)
+    lines = [make_token(grant, config, now=now, jti=str(uuid4())).token for grant in grants]
+    file = world.folder / name
+    file.write_text("\n".join(lines) + "\n", encoding="ascii")
+    return file
 
 
 def holder_answer() -> bytes:
@@ -128,9 +132,9 @@ def holder_answer() -> bytes:
     return json.dumps({"data": data, "links": {}, "meta": {}}, separators=(",", ":")).encode()
 
 
-def _grants(keyring: Keyring, now: int) -> Iterator[Grant]:
+def _grants(keyring: Keyring, now: int, dataset: str) -> Iterator[Grant]:
     detail = Detail(
-        dataset=PATH.rpartition("/")[2],
+        dataset=dataset,
         fields=FIELDS,
         purpose=PURPOSE,
         recipient=RECIPIENT,
@@ -194,7 +198,6 @@ def _environment(keys: Path, holder_url: str) -> Mapping[str, str]:
 def _registry() -> str:
     jwk = SigningKey("bench", generate_private_key(SECP256R1())).public_jwk()
     members = ", ".join(f"{name} = {json.dumps(value)}" for name, value in jwk.items())
-    today = datetime.now(UTC).date()
     return f"""\
 [[organisation]]
 siret = "{RECIPIENT}"
@@ -207,12 +210,19 @@ organisation = "{RECIPIENT}"
 redirect_uris = ["https://portail.example.org/retour"]
 jwks = {{ keys = [{{ {members} }}] }}
 sender_constraint = "none"
+"""
+
+
+def habilitation(dataset: str) -> str:
+    """What the registry's file says so that the town may ask for a dataset."""
+    today = datetime.now(UTC).date()
+    return f"""\
 
 [[habilitation]]
-id = "valombre-quotient-familial"
+id = "valombre-{dataset}"
 organisation = "{RECIPIENT}"
 clients = ["{CLIENT_ID}"]
-dataset = "{PATH.rpartition("/")[2]}"
+dataset = "{dataset}"
 fields = {json.dumps(FIELDS)}
 legal_basis = "consent"
 valid_from = {today - timedelta(days=1)}
