@@ -12,8 +12,10 @@ from providers.manifest import Limits
 
 UNTOLD_WAIT = 60.0
 """Seconds to wait when the holder refuses without saying how long."""
-LONGEST_WAIT = 3_600.0
-"""A holder that says longer is asked again after an hour: it may have been wrong."""
+LONGEST_WAIT = 86_400.0
+"""What a caller is told at most."""
+LONGEST_CLOSED = 3_600.0
+"""A holder that said longer is asked again after an hour: it may have been wrong."""
 
 _LONGEST_NUMBER = 12
 _UNIX_TIMES = 1_000_000_000
@@ -47,7 +49,7 @@ class Rate:
 
     def close(self, now: float, seconds: float) -> None:
         """The holder said to wait."""
-        self._closed_until = max(self._closed_until, now + seconds)
+        self._closed_until = max(self._closed_until, now + min(seconds, LONGEST_CLOSED))
 
 
 def strictest(limits: Iterable[Limits]) -> Limits:

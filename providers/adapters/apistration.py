@@ -6,6 +6,7 @@ and three for what happened, so that ``01003``, ``04003`` and ``34003`` all mean
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 
 import orjson
 
@@ -20,10 +21,7 @@ from providers.errors import (
     ProviderError,
 )
 from providers.port import HolderReply
-
-RETRY_SECONDS = 60
-"""What a caller is told to wait when the holder does not say."""
-LONGEST_RETRY = 86_400
+from providers.rate import told_to_wait
 
 BY_STATUS: Mapping[int, type[ProviderError]] = {
     400: BadInput,
@@ -65,13 +63,8 @@ class Errors:
 
 
 def retry_in(reply: HolderReply, now: float) -> int:
-    """Seconds to wait: ``Retry-After`` in seconds, or ``RateLimit-Reset``, a Unix time at this holder."""
-    after, reset = reply.headers.get("retry-after", ""), reply.headers.get("ratelimit-reset", "")
-    if _is_number(after):
-        return min(max(1, int(after)), LONGEST_RETRY)
-    if _is_number(reset):
-        return min(max(1, int(reset) - int(now)), LONGEST_RETRY)
-    return RETRY_SECONDS
+    """Whole seconds to wait."""
+    return ceil(told_to_wait(reply.headers, now))
 
 
 def _code(body: bytes) -> str:
@@ -81,7 +74,3 @@ def _code(body: bytes) -> str:
     except (ValueError, TypeError, KeyError, IndexError):
         return ""
     return code if isinstance(code, str) else ""
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 12  # noqa: PLR2004  # a Unix time, and some

@@ -71,6 +71,12 @@ def test_in_no_stretch_of_time_are_there_more_than_allowed(gaps: list[float], re
         assert sum(began <= one < began + seconds for one in sent) <= requests
 
 
+def test_a_holder_that_says_a_year_is_asked_again_after_an_hour() -> None:
+    rate = Rate(Limits())
+    rate.close(0.0, LONGEST_WAIT)
+    assert (rate.wait(0.0), rate.wait(3_600.0)) == (3_600, 0)
+
+
 def test_a_manifest_without_a_limit_is_only_closed_by_its_holder() -> None:
     rate = Rate(Limits())
     for _ in range(10_000):
