@@ -66,3 +66,23 @@ def test_no_link_of_the_catalogues_pages_leads_nowhere(deployment: Deployment) -
     assert len(followed) > 8
     for link in sorted(followed):
         assert _get(deployment, link).status_code == httpx.codes.OK, link
+
+
+@pytest.mark.parametrize("siret", ["00000001800010", "00000002600013"])
+def test_every_part_of_a_companys_file_conforms_to_the_schema_of_its_dataset(
+    deployment: Deployment, siret: str
+) -> None:
+    listed = _get(deployment, "/v1/datasets").json()
+    file = next(one for one in listed["bundles"] if one["bundle"] == "dossier_marche_public")
+    answer = httpx.get(
+        file["url"],
+        params={"siret": siret, "context": "Marché public", "object": "2026-017"},
+        headers={"Authorization": f"Bearer {deployment.world.buyers_token}"},
+        timeout=30,
+        trust_env=False,
+    ).json()
+    given = {name: part for name, part in answer["datasets"].items() if "data" in part}
+    assert set(answer["datasets"]) == set(file["datasets"])
+    assert len(given) >= 4
+    for name, part in given.items():
+        Draft202012Validator(_get(deployment, f"/v1/datasets/{name}/schemas/answer").json()).validate(part)
