@@ -39,6 +39,7 @@ _OPTIONAL = frozenset(
         "identity",
         "given_names",
         "confirms",
+        "opens",
         "items",
         "parameters",
         "limits",
@@ -168,6 +169,9 @@ class Manifest:
     """Fields of the answer that must agree with the citizen's identity: for a question that names her otherwise."""
     items: str | None = None
     """Where the holder's ``data`` is a list of ``{data, links, meta}``: the name under which its fields stand here."""
+    opens: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By scope, the fields that it opens, or the objects that hold them. What several scopes name needs them all; so
+    does, of a dataset with several scopes, a field that none of them names."""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     limits: Limits = Limits()
     maintenance: tuple[Window, ...] = ()
@@ -266,6 +270,7 @@ def _manifest(table: Table) -> Manifest:
         identity=_identity(table),
         given_names=table.number("given_names", most=10, least=1, absent=3),
         confirms=_confirms(table),
+        opens=_opens(table),
         items=table.text("items") if table.has("items") else None,
         parameters={name: _parameter(name, row, where, table.faults) for name, where, row in table.named("parameters")},
         limits=_limits(table),
@@ -286,6 +291,7 @@ def _check_whole(table: Table, manifest: Manifest) -> None:
     for name in sorted(set(_PLACEHOLDER.findall(manifest.path)) - _COMPANY_NUMBERS - manifest.parameters.keys()):
         table.fault("path", f"{{{name}}} is not among the parameters")
     _check_fields(table, manifest)
+    _check_opens(table, manifest)
     for part, path in manifest.confirms.items():
         if path not in manifest.fields:
             table.fault(f"confirms.{part}", f"{path!r} is not a field")
@@ -317,6 +323,19 @@ def _confirms(table: Table) -> Mapping[IdentityPart, str]:
     row = table.raw("confirms", {})
     inner = Table(row, table.at("confirms"), table.faults, required=frozenset(), optional=frozenset(CONFIRMING))
     return {part: inner.text(part) for part in CONFIRMING if inner.has(part)}
+
+
+def _check_opens(table: Table, manifest: Manifest) -> None:
+    for scope, paths in manifest.opens.items():
+        for path in paths:
+            if not any(f"{name}.".startswith(f"{path}.") for name in manifest.fields):
+                table.fault(f"opens.{scope}", f"{path!r} is no field, and holds none")
+
+
+def _opens(table: Table) -> Mapping[str, tuple[str, ...]]:
+    row = table.raw("opens", {})
+    inner = Table(row, table.at("opens"), table.faults, required=frozenset(), optional=frozenset(table.texts("scopes")))
+    return {scope: inner.texts(scope) for scope in table.texts("scopes") if inner.has(scope)}
 
 
 def _parameter(name: str, row: object, where: str, faults: list[str]) -> Parameter:

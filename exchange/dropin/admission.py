@@ -17,6 +17,9 @@ from openapi.problem import AccordError
 from providers.manifest import Manifest
 from providers.port import Query
 
+_IDENTITY = "_identite"
+"""In the name of a scope that opens the holder's own idea of who she is: the State's API gives none of it to who has a
+FranceConnect token, which told it already."""
 AGENT_HEADER, REASON_HEADER = b"x-agent-id", b"x-agent-reason"
 
 
@@ -88,7 +91,7 @@ def _fields(question: Question, habilitation: Habilitation) -> tuple[str, ...]:
     """Those of the habilitation; with FranceConnect's token, those of them that its scopes open."""
     fields = habilitation.fields
     if question.visitor.franceconnect is not None:
-        fields = opened(question.manifest, fields, question.visitor.scopes)
+        fields = opened(question.manifest, fields, [one for one in question.visitor.scopes if _IDENTITY not in one])
     if not fields:
         raise AccordError("field_not_habilitated", fields=tuple(sorted(habilitation.fields)))
     return tuple(sorted(fields))

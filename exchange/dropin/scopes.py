@@ -1,8 +1,4 @@
-"""Scopes of API Particulier and the fields that each opens, from the manifest. Pure; the default is that nothing opens.
-
-A manifest with one scope: it opens every field. With several: a field is opened by the scope whose name ends as the
-field's path begins (``cnaf_adresse``, ``adresse.pays``); a field of which no scope says so needs them all.
-"""
+"""Scopes of API Particulier and the fields that each opens, as manifests say. Pure; by default nothing opens."""
 
 from collections.abc import Collection
 
@@ -10,7 +6,7 @@ from providers.manifest import Manifest
 
 
 def opened(manifest: Manifest, fields: Collection[str], scopes: Collection[str]) -> frozenset[str]:
-    """Those of ``fields`` that ``scopes`` open."""
+    """Those of ``fields`` that ``scopes`` open: every scope that a field needs is among them."""
     held = frozenset(scopes) & frozenset(manifest.scopes)
     return frozenset(field for field in fields if held and _needed(manifest, field) <= held)
 
@@ -22,8 +18,7 @@ def scopes_of(manifest: Manifest, fields: Collection[str]) -> tuple[str, ...]:
 
 
 def _needed(manifest: Manifest, field: str) -> frozenset[str]:
-    if len(manifest.scopes) == 1:
-        return frozenset(manifest.scopes)
-    first = field.partition(".")[0]
-    own = frozenset(scope for scope in manifest.scopes if scope == first or scope.endswith("_" + first))
-    return own or frozenset(manifest.scopes)
+    naming = (
+        scope for scope, paths in manifest.opens.items() if any(f"{field}.".startswith(f"{path}.") for path in paths)
+    )
+    return frozenset(naming) or frozenset(manifest.scopes)

@@ -36,6 +36,12 @@ def _errors(*changes: tuple[str, str]) -> tuple[str, ...]:
         ('path = "/v5', 'path = "v5', "path: a path below"),
         ('path = "/v5', 'path = "/{other}/v5', "path: {other} is not among the parameters"),
         ('pattern = "[12]D"', 'pattern = "[12"', "parameters.'degreEtablissement'.pattern: a regular expression"),
+        ("men_echelon_bourse = [", "men_autre = [", "opens: men_autre is not a key"),
+        (
+            'men_echelon_bourse = ["echelon',
+            'men_echelon_bourse = ["echelons',
+            "opens.men_echelon_bourse: 'echelons_bourse'",
+        ),
         ("required = false", 'required = "no"', "required: true or false"),
         ('"est_scolarise" =', '"est scolarise" =', "fields.'est scolarise': names joined by dots"),
         ('"identite.nom" =', '"identite" =', "fields.'identite.prenom': not inside another field"),

@@ -118,10 +118,24 @@ def test_a_scope_opens_its_own_fields_and_no_other() -> None:
     assert opened(single, single.fields, single.scopes) == frozenset(single.fields)
 
 
-def test_fields_that_no_scope_names_need_every_scope() -> None:
-    activity = manifests()["prime_activite"]
-    assert opened(activity, activity.fields, activity.scopes[:1]) == frozenset()
-    assert opened(activity, activity.fields, activity.scopes) == frozenset(activity.fields)
+def test_an_inner_field_needs_the_scope_of_the_whole_too_and_one_that_no_scope_names_needs_them_all() -> None:
+    service = manifests()["service_civique"]
+    now, dates = "gip_mds_service_civique_statut_actuel", "gip_mds_service_civique_dates"
+    assert opened(service, service.fields, [now]) == {"statut_actuel.contrat_trouve"}
+    assert opened(service, service.fields, [dates]) == frozenset()
+    assert "statut_actuel.date_fin_contrat" in opened(service, service.fields, [now, dates])
+    assert "statut_passe.date_fin_contrat" not in opened(service, service.fields, [now, dates])
+    unsaid = replace(service, opens={})
+    assert opened(unsaid, service.fields, service.scopes[1:]) == frozenset()
+    assert opened(unsaid, service.fields, service.scopes) == frozenset(service.fields)
+
+
+def test_every_field_of_a_dataset_with_several_scopes_has_one() -> None:
+    several = [one for one in manifests().values() if one.holder == "api_particulier" and len(one.scopes) > 1]
+    assert len(several) >= 8
+    for manifest in several:
+        unsaid = replace(manifest, scopes=(*manifest.scopes, "nobody_has_this"))
+        assert opened(unsaid, manifest.fields, manifest.scopes) == frozenset(manifest.fields), manifest.dataset
 
 
 @pytest.mark.parametrize("manifest", [one for one in manifests().values() if one.holder == "api_particulier"])
