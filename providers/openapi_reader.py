@@ -219,7 +219,8 @@ def _type_of(schema: Json) -> FieldType | None:
     said = schema.get("type")
     kinds = [said] if isinstance(said, str) else [one for one in said or () if one != "null"]
     kind = kinds[0] if len(kinds) == 1 else None
-    if kind == "string" and (schema.get("format") == "date" or _is_date(schema.get("example"))):
+    # API Entreprise's file says 'date' where OpenAPI has a string of that format.
+    if kind == "date" or (kind == "string" and (schema.get("format") == "date" or _is_date(schema.get("example")))):
         return "date"
     return cast("FieldType", kind) if kind in ("string", "integer", "number", "boolean") else None
 

@@ -76,11 +76,19 @@ def _object(shape: Shape, data: Mapping[str, object]) -> dict[str, object]:
 def _nested(shape: Shape, value: object, key: str) -> object:
     if isinstance(value, dict):
         return _object(shape, value)
-    if isinstance(value, list) and len(value) <= MAX_ITEMS and all(isinstance(item, dict) for item in value):
-        return [_object(shape, item) for item in value]
+    if isinstance(value, list) and len(value) <= MAX_ITEMS:
+        return [_item(shape, item, key) for item in value]
     if value is None and shape.nullable:
         return None
     raise RecordInvalid(f"{key}: an object or a list of objects was announced")
+
+
+def _item(shape: Shape, value: object, key: str) -> object:
+    if isinstance(value, dict):
+        return _object(shape, value)
+    if value is None and shape.nullable:
+        return None
+    raise RecordInvalid(f"{key}: a list of objects was announced")
 
 
 def _value(field: Field, value: object) -> object:

@@ -10,6 +10,8 @@ from sandbox.api_entreprise import HOLDER
 
 CLIENT_ID = "marches-publics"
 PURPOSE = "marche_public"
+BIDDER = "00000001800010"
+"""A company of the stand-in's that is in order."""
 
 _VALID_DAYS = 365
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlencode
 
 from rich.console import Console
 from rich.prompt import Confirm
@@ -16,6 +17,7 @@ from exchange.keyring import KeyringError
 from sandbox.api_particulier import FamiliesInvalid
 from sandbox.app import create_sandbox, people_of
 from sandbox.browser import Browser, PageMissing
+from sandbox.buyers import BIDDER
 from sandbox.journey import Journey, Unexpected
 from sandbox.ports import PortTaken, choose_port
 from sandbox.proconnect import agents_of
@@ -110,7 +112,16 @@ def _invite(world: World, console: Console) -> None:
     console.print(f"Auditors read the whole log at {world.accord_url}/audit; ProConnect's stand-in knows:")
     for agent in agents_of(world.sandbox.portal.recipient):
         console.print(f"  {agent.label}", markup=False)
+    console.print("Everything about a company that bids, with its SIRET alone:")
+    console.print(f"  {_bid(world)}", markup=False, soft_wrap=True)
     console.print("Ctrl-C stops everything.")
+
+
+def _bid(world: World) -> str:
+    """The request of the town's procurement application, as a person types it; its token lives as long as the demo."""
+    asked = urlencode({"siret": BIDDER, "context": "Marché public", "object": "Démonstration"})
+    url = f"{world.accord_url}/v1/bundles/dossier_marche_public?{asked}"
+    return f"curl -H 'Authorization: Bearer {world.buyers_token}' '{url}'"
 
 
 @contextmanager

@@ -112,10 +112,9 @@ def _inner(tree: Tree, manifest: Manifest, place: tuple[str, ...], definitions: 
     name = ".".join(place)
     definitions[name] = _object(tree, manifest, place, definitions)
     one: Json = {"$ref": f"#/$defs/{name}"}
-    several = {"type": "array", "items": one, "maxItems": MAX_ITEMS}
-    if name == manifest.items:
-        return several
-    return {"anyOf": [one, several, {"type": "null"}] if name in nullable_objects(manifest) else [one, several]}
+    nothing: list[Json] = [{"type": "null"}] if name in nullable_objects(manifest) else []
+    several = {"type": "array", "items": {"anyOf": [one, *nothing]} if nothing else one, "maxItems": MAX_ITEMS}
+    return several if name == manifest.items else {"anyOf": [one, several, *nothing]}
 
 
 def _field(field: Field) -> Json:

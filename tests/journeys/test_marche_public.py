@@ -110,7 +110,12 @@ def _jwk() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with deployed(tmp_path_factory.mktemp("bids"), before=_more_registry) as running:
+    companies = tmp_path_factory.mktemp("companies") / "files"
+    copytree(REPOSITORY / "sandbox" / "companies", companies)
+    error = {"errors": [{"code": "02001", "title": "Service non disponible"}]}
+    file = {"description": "", "params": {"siren": UNDER_REVIEW[:9]}, "status": 504, "payload": json.dumps(error)}
+    (companies / "extrait_kbis" / "en-panne.yaml").write_text(yaml.safe_dump(file))
+    with deployed(tmp_path_factory.mktemp("bids"), companies=companies, before=_more_registry) as running:
         yield running
 
 
@@ -369,38 +374,29 @@ def test_no_company_context_or_object_is_in_the_log_in_clear(deployment: Deploym
     assert len({one["company"] for one in sealed}) < len(sealed)
 
 
-def test_a_holder_that_is_down_for_one_dataset_leaves_the_others(tmp_path: Path) -> None:
-    companies = tmp_path / "companies"
-    copytree(REPOSITORY / "sandbox" / "companies", companies)
-    error = {"errors": [{"code": "02001", "title": "Service non disponible"}]}
-    file = {"description": "", "params": {"siren": JOINERY[:9]}, "status": 504, "payload": json.dumps(error)}
-    (companies / "extrait_kbis" / "trois-rivieres.yaml").write_text(yaml.safe_dump(file))
-    with deployed(tmp_path / "world", companies=companies) as running:
-        body = bundle(running, JOINERY).json()
-        assert body["complete"] is False
-        assert [name for name, part in body["datasets"].items() if "problem" in part] == ["extrait_kbis"]
-        problem = body["datasets"]["extrait_kbis"]["problem"]
-        entry = problem_of(running, problem, "holder_unreachable")
-        assert (entry["kind"], entry["dataset"]) == ("failure", "extrait_kbis")
-        assert problem["retry_in"] > 0
+def test_a_holder_that_is_down_for_one_dataset_leaves_the_others(deployment: Deployment) -> None:
+    body = bundle(deployment, UNDER_REVIEW).json()
+    assert "data" in body["datasets"]["unite_legale"]
+    problem = body["datasets"]["extrait_kbis"]["problem"]
+    entry = problem_of(deployment, problem, "holder_unreachable")
+    assert (entry["kind"], entry["dataset"]) == ("failure", "extrait_kbis")
+    assert problem["retry_in"] > 0
 
 
-@pytest.mark.parametrize("trouble", ["drip", "garbage"])
-def test_a_holder_in_trouble_is_a_problem_of_each_part_within_its_deadline(tmp_path: Path, trouble: str) -> None:
+def test_a_holder_in_trouble_is_a_problem_of_each_part_within_its_deadline(tmp_path: Path) -> None:
     with HostileHolder() as holder:
         settings = {"ACCORD_HOLDERS__API_ENTREPRISE__URL": holder.url, "ACCORD_HOLDERS__API_ENTREPRISE__TIMEOUT": "1"}
         with deployed(tmp_path, settings=settings) as running:
-            holder.behave(trouble)
-            began = time.monotonic()
-            answer = bundle(running, JOINERY)
-            assert time.monotonic() - began < 5
-            body = answer.json()
-            assert (answer.status_code, body["complete"]) == (200, False)
-            assert len(body["datasets"]) == len(BUNDLE.datasets)
-            assert all(
-                part["problem"]["type"].rsplit("/", 1)[1].startswith("holder_") for part in body["datasets"].values()
-            )
-            assert len(running.entries()) == len(BUNDLE.datasets)
+            for trouble, expected in (("drip", "holder_timeout"), ("garbage", "holder_answer_invalid")):
+                holder.behave(trouble)
+                began, before = time.monotonic(), len(running.entries())
+                answer = bundle(running, JOINERY)
+                assert time.monotonic() - began < 5
+                body = answer.json()
+                assert (answer.status_code, body["complete"]) == (200, False)
+                found = [part["problem"]["type"].rsplit("/", 1)[1] for part in body["datasets"].values()]
+                assert found == [expected] * len(BUNDLE.datasets)
+                assert len(running.entries()) == before + len(BUNDLE.datasets)
             assert running.verify().ok
 
 

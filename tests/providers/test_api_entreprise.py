@@ -136,6 +136,15 @@ def test_a_siren_serves_where_a_siren_is_asked_for_and_nowhere_else() -> None:
         assert bool(holder.asked) is not takes_siret(manifests()[dataset])
 
 
+def test_a_list_may_hold_nothing_where_the_contract_says_so_and_only_there() -> None:
+    data = {"entity": {"certifications": [None, {"code": "4322"}]}}
+    holder = Holder(200, {"data": data, "links": {}, "meta": {}})
+    assert fetch("certification_batiment", holder, fields=("entity.certifications.code",)).record == data
+    with pytest.raises(ProviderError) as caught:
+        fetch("extrait_rne", Holder(200, {"data": {"etablissements": [None]}}), fields=("etablissements.siret",))
+    assert caught.value.slug == "holder_answer_invalid"
+
+
 def test_a_refused_certificate_is_an_answer_and_not_an_error() -> None:
     status = {"code": "refus_de_delivrance", "libelle": "Refus", "description": "Pas à jour"}
     data = {"entity_status": status, "document_url": None, "document_url_expires_in": None, "date_debut_validite": None}
