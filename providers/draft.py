@@ -6,8 +6,9 @@ Pure. English words come from a small glossary; where it has none the draft says
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 from providers.manifest import IDENTITY_PARTS
@@ -93,8 +94,12 @@ def _members(one: HolderField) -> Iterator[str]:
 
 
 def _english(french: str) -> str:
-    words = tomllib.loads(resources.files("providers").joinpath("glossary.toml").read_text("utf-8"))
-    return str(words.get(french.lower(), f"{UNFINISHED}: {french}"))
+    return _glossary().get(french.lower(), f"{UNFINISHED}: {french}")
+
+
+@cache
+def _glossary() -> Mapping[str, str]:
+    return tomllib.loads(resources.files("providers").joinpath("glossary.toml").read_text("utf-8"))
 
 
 def _key(name: str) -> str:
@@ -106,5 +111,5 @@ def _toml(value: object) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A TOML basic string: JSON's escapes are among its own."""
-    return json.dumps(text, ensure_ascii=False)
+    """A TOML basic string: JSON's escapes are among its own; control characters, which it refuses, are left out."""
+    return json.dumps("".join(one for one in text if one.isprintable()), ensure_ascii=False)

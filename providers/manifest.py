@@ -14,6 +14,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
+from providers.manifest_check import check_whole
 from providers.retention import Retention, RetentionInvalid
 from providers.toml_table import Table
 
@@ -33,23 +34,8 @@ CONFIRMING: tuple[IdentityPart, ...] = ("family_name", "given_names", "birthdate
 _KEYS = frozenset(
     {"dataset", "title", "holder", "provider", "subject", "legal_basis", "retention", "path", "scopes", "fields"}
 )
-_OPTIONAL = frozenset(
-    {
-        "adapter",
-        "identity",
-        "given_names",
-        "confirms",
-        "opens",
-        "items",
-        "parameters",
-        "limits",
-        "maintenance",
-        "cache_seconds",
-        "franceconnect_token",
-        "links",
-        "meta",
-    }
-)
+_ASKING = frozenset({"adapter", "identity", "given_names", "confirms", "items", "parameters", "franceconnect_token"})
+_OPTIONAL = _ASKING | {"opens", "limits", "maintenance", "cache_seconds", "links", "meta"}
 _LANGUAGE_KEYS = frozenset({"fr", "en"})
 _FIELD_OPTIONAL = frozenset({"nullable", "about", "many", "example"})
 _PARAMETER_OPTIONAL = frozenset({"required", "personal"})
@@ -59,11 +45,6 @@ _CACHE_LIMIT = 3_600
 _DAY_SECONDS = 86_400
 _MOST_IN_FLIGHT = 1_000
 _MOST_REQUESTS = 100_000
-_DATASET = re.compile(r"[a-z][a-z0-9_]{1,63}")
-_FIELD_PATH = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
-_PATH = re.compile(r"(/[A-Za-z0-9_.{}-]+)+")
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_COMPANY_NUMBERS = frozenset({"siren", "siret"})
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
@@ -220,10 +201,10 @@ def read_manifests(texts: Iterable[tuple[str, str]]) -> tuple[list[Manifest], li
             read.append((name, parse_manifest(content, name=name)))
         except ManifestError as error:
             faults += error.errors
-    return [manifest for _, manifest in read], faults + _between(read)
+    return [manifest for _, manifest in read], faults + between(read)
 
 
-def _between(read: Iterable[tuple[str, Manifest]]) -> list[str]:
+def between(read: Iterable[tuple[str, Manifest]]) -> list[str]:
     """Faults that only show beside other manifests: a dataset said twice, one group with two limits."""
     faults, seen, groups = [], dict[str, str](), dict[tuple[str, str], tuple[str, int | None, int]]()
     for name, one in read:
@@ -239,18 +220,24 @@ def _between(read: Iterable[tuple[str, Manifest]]) -> list[str]:
 
 def parse_manifest(content: str, *, name: str) -> Manifest:
     """A manifest from its TOML. Raises :class:`ManifestError` naming ``name`` and the key of each fault."""
+    manifest, faults = examine(content, name=name)
+    if manifest is None or faults:
+        raise ManifestError(*faults)
+    return manifest
+
+
+def examine(content: str, *, name: str) -> tuple[Manifest | None, list[str]]:
+    """What can be read of a manifest, and each of its faults. With faults it is there to be looked at, never served."""
     try:
         read = tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
-        raise ManifestError(f"{name}: {error}") from None
+        return None, [f"{name}: {error}"]
     faults: list[str] = []
     table = Table(read, name, faults, required=_KEYS, optional=_OPTIONAL)
     manifest = _manifest(table)
     if not faults:
-        _check_whole(table, manifest)
-    if faults:
-        raise ManifestError(*faults)
-    return manifest
+        check_whole(table, manifest)
+    return manifest, faults
 
 
 def _manifest(table: Table) -> Manifest:
@@ -282,33 +269,6 @@ def _manifest(table: Table) -> Manifest:
     )
 
 
-def _check_whole(table: Table, manifest: Manifest) -> None:
-    """What single keys do not show."""
-    if not _DATASET.fullmatch(manifest.dataset):
-        table.fault("dataset", "2 to 64 small letters, digits and _")
-    if not _PATH.fullmatch(manifest.path):
-        table.fault("path", "a path below the holder's URL, such as /v3/dss/quotient_familial/identite")
-    for name in sorted(set(_PLACEHOLDER.findall(manifest.path)) - _COMPANY_NUMBERS - manifest.parameters.keys()):
-        table.fault("path", f"{{{name}}} is not among the parameters")
-    _check_fields(table, manifest)
-    _check_opens(table, manifest)
-    for part, path in manifest.confirms.items():
-        if path not in manifest.fields:
-            table.fault(f"confirms.{part}", f"{path!r} is not a field")
-
-
-def _check_fields(table: Table, manifest: Manifest) -> None:
-    if not manifest.fields:
-        table.fault("fields", "at least one")
-    for name in manifest.fields:
-        if not _FIELD_PATH.fullmatch(name):
-            table.fault(f"fields.{name!r}", "names joined by dots")
-        elif manifest.items and not name.startswith(f"{manifest.items}."):
-            table.fault(f"fields.{name!r}", f"a name that begins with {manifest.items}.")
-        elif any(name.startswith(f"{other}.") for other in manifest.fields):
-            table.fault(f"fields.{name!r}", "not inside another field")
-
-
 def _identity(table: Table) -> tuple[IdentityPart, ...]:
     if not table.has("identity"):
         return IDENTITY_PARTS
@@ -323,13 +283,6 @@ def _confirms(table: Table) -> Mapping[IdentityPart, str]:
     row = table.raw("confirms", {})
     inner = Table(row, table.at("confirms"), table.faults, required=frozenset(), optional=frozenset(CONFIRMING))
     return {part: inner.text(part) for part in CONFIRMING if inner.has(part)}
-
-
-def _check_opens(table: Table, manifest: Manifest) -> None:
-    for scope, paths in manifest.opens.items():
-        for path in paths:
-            if not any(f"{name}.".startswith(f"{path}.") for name in manifest.fields):
-                table.fault(f"opens.{scope}", f"{path!r} is no field, and holds none")
 
 
 def _opens(table: Table) -> Mapping[str, tuple[str, ...]]:

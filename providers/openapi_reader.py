@@ -7,6 +7,7 @@ the fields of every branch are taken, as nullable.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, TypeAlias, cast
 
 import yaml
@@ -17,6 +18,7 @@ Json: TypeAlias = Mapping[str, Any]
 
 LARGEST = 20_000_000
 DEEPEST = 12
+MOST_FIELDS = 2_000
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _EXAMPLE_LENGTH = 200
@@ -87,15 +89,24 @@ class HolderContract:
         operation = item.get("get")
         if not isinstance(operation, dict):
             raise OpenapiError(f"{path}: no GET in the holder's file")
+        try:
+            return self._read(path, item, operation, items)
+        except (TypeError, ValueError, AttributeError, KeyError):
+            raise OpenapiError(f"{path}: not as OpenAPI says") from None
+
+    def _read(self, path: str, item: Json, operation: Json, items: str | None) -> HolderPath:
         answer = _Schemas(self.document, path).answer(operation)
         data, name = answer.properties("data"), ""
         if items is not None and "items" in data:
             data, name = answer.inner(data["items"], "data"), items
+        fields = {one.path: one for one in islice(answer.fields(data, name, nullable=False, depth=0), MOST_FIELDS + 1)}
+        if len(fields) > MOST_FIELDS:
+            raise OpenapiError(f"{path}: more than {MOST_FIELDS} fields")
         return HolderPath(
             path=path,
             title=_line(operation.get("summary") or path),
             parameters={one.name: one for one in _parameters(answer, [*_list(item), *_list(operation)])},
-            fields={one.path: one for one in answer.fields(data, name, nullable=False, depth=0)},
+            fields=fields,
             links=frozenset(answer.members("links")),
             meta=frozenset(answer.members("meta")),
             retired=bool(operation.get("deprecated")),

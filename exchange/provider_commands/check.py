@@ -50,20 +50,29 @@ def providers_check(
 
 def faults_of(texts: Sequence[tuple[str, str]], contract: "HolderContract | None", *, holder: str) -> list[str]:
     """Every fault of the manifests in ``texts`` (name of the file, content), and between them."""
-    from providers.manifest import ManifestError, parse_manifest, read_manifests
+    from providers.manifest import between, examine
     from providers.openapi_check import differences
     from providers.registry import adapter_faults
 
-    faults = read_manifests(texts)[1]
+    faults: list[str] = []
+    read = []
     for name, content in texts:
-        try:
-            manifest = parse_manifest(content, name=name)
-        except ManifestError:
+        manifest, found = examine(content, name=name)
+        faults += found
+        if manifest is None:
             continue
-        faults += adapter_faults(manifest, name=name)
-        if contract is not None and manifest.holder == holder:
-            faults += differences(manifest, contract, name=name)
-    return faults
+        read.append((name, manifest))
+        told = _places(found)
+        others = adapter_faults(manifest, name=name) if manifest.adapter else []
+        if contract is not None and manifest.holder == holder and manifest.path:
+            others += differences(manifest, contract, name=name)
+        faults += [line for line in others if not line.startswith(told)]
+    return faults + between(read)
+
+
+def _places(faults: Sequence[str]) -> tuple[str, ...]:
+    """``file: key`` of each: what is wrong at the same place for want of it is not said again."""
+    return tuple(": ".join(fault.split(": ", 2)[:2]) for fault in faults)
 
 
 def _manifests_of(given: Sequence[Path]) -> list[Traversable]:

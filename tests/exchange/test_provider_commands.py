@@ -51,7 +51,7 @@ def test_the_schema_alone_is_checked_without_a_holders_file() -> None:
     ("right", "wrong", "named"),
     [
         ('path = "/v5', 'path = "/v9', "path: /v9/men/scolarites/identite: no GET in the holder's file"),
-        ('"est_scolarise" =', '"est_a_l_ecole" =', "fields.'est_a_l_ecole': not in the holder's answer"),
+        ('"annee_scolaire" =', '"annee_d_ecole" =', "fields.'annee_d_ecole': not in the holder's answer"),
         ('type = "boolean", fr = "Bour', 'type = "number", fr = "Bour', "fields.'est_boursier'.type: number, and"),
         ('type = "integer", nullable = true', 'type = "integer"', "fields.'echelon_bourse'.nullable: the holder's may"),
         ('type = "string", fr = "Sexe', 'type = "string", many = true, fr = "Sexe', "fields.'identite.sexe'.many: the"),
@@ -78,12 +78,12 @@ def test_a_difference_with_the_holders_file_names_file_and_key(
 
 
 def test_every_error_of_every_file_is_said_in_one_run(reference: Path, tmp_path: Path) -> None:
-    changes = (('"est_scolarise" =', '"est_a_l_ecole" ='), ('example = "F"', 'example = "X"'))
+    changes = (('"annee_scolaire" =', '"annee_d_ecole" ='), ('example = "F"', 'example = "X"'))
     _changed(tmp_path, "scolarites", *changes)
     (tmp_path / "broken.toml").write_text('dataset = "broken"\nsubject = "cat"\n')
     checked = _run("check", "--openapi", reference / "api-particulier/openapi.yaml", tmp_path)
     assert checked.exit_code == 1
-    for named in ("another.toml: fields.'est_a_l_ecole'", "identite.sexe", "broken.toml: subject", "path is missing"):
+    for named in ("another.toml: fields.'annee_d_ecole'", "identite.sexe", "broken.toml: subject", "path is missing"):
         assert named in checked.output
 
 

@@ -18,6 +18,11 @@ EXAMPLES_EACH = 100
 SETTINGS = """
 [checks]
 negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 413, 415, 422, 428, 431, "5xx"]
+
+# What one dataset takes is in its own schemas, at /v1/datasets: a field of another's is refused.
+[[operations]]
+include-path = "/v1/data/{dataset}"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 429, "5xx"]
 """
 
 

@@ -1,0 +1,58 @@
+"""What is wrong with a manifest as a whole, once each of its keys is right: names that other keys do not know. Pure."""
+
+import re
+from typing import TYPE_CHECKING
+
+from providers.toml_table import Table
+
+if TYPE_CHECKING:
+    from providers.manifest import Manifest
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{1,63}")
+_FIELD_PATH = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
+_PATH = re.compile(r"(/[A-Za-z0-9_.{}-]+)+")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_COMPANY_NUMBERS = frozenset({"siren", "siret"})
+
+
+def check_whole(table: Table, manifest: "Manifest") -> None:
+    """What single keys do not show."""
+    _check_names(table, manifest)
+    if not _PATH.fullmatch(manifest.path):
+        table.fault("path", "a path below the holder's URL, such as /v3/dss/quotient_familial/identite")
+    for name in sorted(set(_PLACEHOLDER.findall(manifest.path)) - _COMPANY_NUMBERS - manifest.parameters.keys()):
+        table.fault("path", f"{{{name}}} is not among the parameters")
+    _check_fields(table, manifest)
+    _check_opens(table, manifest)
+    _check_confirms(table, manifest)
+
+
+def _check_names(table: Table, manifest: "Manifest") -> None:
+    for key, name in (("dataset", manifest.dataset), ("holder", manifest.holder)):
+        if not _NAME.fullmatch(name):
+            table.fault(key, "2 to 64 small letters, digits and _")
+
+
+def _check_fields(table: Table, manifest: "Manifest") -> None:
+    if not manifest.fields:
+        table.fault("fields", "at least one")
+    for name in manifest.fields:
+        if not _FIELD_PATH.fullmatch(name):
+            table.fault(f"fields.{name!r}", "names joined by dots")
+        elif manifest.items and not name.startswith(f"{manifest.items}."):
+            table.fault(f"fields.{name!r}", f"a name that begins with {manifest.items}.")
+        elif any(name.startswith(f"{other}.") for other in manifest.fields):
+            table.fault(f"fields.{name!r}", "not inside another field")
+
+
+def _check_opens(table: Table, manifest: "Manifest") -> None:
+    for scope, paths in manifest.opens.items():
+        for path in paths:
+            if not any(f"{name}.".startswith(f"{path}.") for name in manifest.fields):
+                table.fault(f"opens.{scope}", f"{path!r} is no field, and holds none")
+
+
+def _check_confirms(table: Table, manifest: "Manifest") -> None:
+    for part, path in manifest.confirms.items():
+        if path not in manifest.fields:
+            table.fault(f"confirms.{part}", f"{path!r} is not a field")
