@@ -97,7 +97,7 @@ def audit_verify_proof(
         err.print(f"The proof does not verify: {error}.", style="bold red", markup=False)
         raise typer.Exit(1) from None
     out.print(f"The proof verifies: entry {proven.index} of {proven.checkpoint.origin}.", markup=False)
-    for name in ("time", "recipient", "dataset", "fields", "purpose", "outcome"):
+    for name in ("time", "recipient", "dataset", "fields", "rules", "purpose", "outcome"):
         if name in proven.entry:
             out.print(f"  {name}: {_told(proven.entry[name])}", markup=False)
 
