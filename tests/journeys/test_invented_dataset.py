@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from jsonschema import Draft202012Validator
 
 from sandbox.browser import Browser
 from sandbox.portail_famille.accord import Accord
@@ -93,6 +94,14 @@ def test_the_catalogue_lists_it(deployment: Deployment) -> None:
     assert {one["name"] for one in found["fields"]} >= set(FIELDS)
 
 
+def test_anybody_finds_it_by_the_words_of_a_field_and_reads_what_it_is(deployment: Deployment) -> None:
+    found = httpx.get(f"{deployment.url}/catalogue?q=zones+traversees", trust_env=False, timeout=10).text
+    assert f'"/catalogue/{DATASET}"' in found
+    page = httpx.get(f"{deployment.url}/catalogue/{DATASET}", trust_env=False, timeout=10).text
+    for words in ("Carte de transport régionale", "Région imaginaire", *FIELDS):
+        assert words in page
+
+
 def test_the_citizen_reads_its_labels_before_she_agrees(deployment: Deployment) -> None:
     departure = asyncio.run(Accord(deployment.world.sandbox.portal).request_authorization())
     with Browser() as browser:
@@ -117,6 +126,8 @@ def test_an_exchange_returns_what_was_agreed_to_alone_and_its_entry_names_it(dep
         "carte": {"est_valide": True, "date_fin_validite": "2027-08-31"},
         "trajets": {"zones": [1]},
     }
+    published = f"{deployment.url}/v1/datasets/{DATASET}/schemas/answer"
+    Draft202012Validator(httpx.get(published, trust_env=False, timeout=10).json()).validate(answer.json())
     [entry] = [json.loads(one) for one in deployment.entries()[before:]]
     assert (entry["kind"], entry["dataset"], entry["outcome"]) == ("access", DATASET, "ok")
     assert sorted(entry["fields"]) == sorted(FIELDS)
