@@ -25,7 +25,11 @@ ENTRIES = [
     entry(kind="refusal", outcome="grant_withdrawn"),
     entry(purpose=HOSTILE, recipient=HOSTILE, dataset="constructor", fields=[HOSTILE, "__proto__"]),
     entry(kind="grant.given"),
-    *(entry(request_id=str(number)) for number in range(9)),
+    *(entry(request_id=str(number)) for number in range(8)),
+    entry(
+        fields=["adresse.code_postal_ville", "quotient_familial.valeur"],
+        rules=["tranche=bracket(quotient_familial.valeur,500,800)"],
+    ),
 ]
 FILE, SIGNATURE, PATH, SEAL = "file", "signature", "path", "seal"
 CHECKS = [FILE, SIGNATURE, PATH, SEAL]
@@ -120,6 +124,17 @@ def test_a_refusal_and_an_authorisation_are_not_told_as_accesses(opened, proofs)
     expect(page.locator("[data-result] dl")).to_contain_text("Rien transmis")
     choose(page, proofs[3])
     expect(page.locator("[data-result] dl")).to_contain_text("Autorisation donnée")
+
+
+def test_a_derived_answer_is_not_told_as_the_field_that_it_is_about(opened, proofs):
+    page = opened("/verifier")
+    choose(page, proofs[-1])
+    said = page.locator("[data-result] dl").inner_text()
+    assert "Code postal et commune\n" in said
+    assert "Montant du quotient familial : non transmis, seule la réponse à cette règle" in said.replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
+    assert "tranche=bracket(quotient_familial.valeur,500,800)" in said
 
 
 def test_what_an_entry_says_is_shown_as_text_whatever_it_says(opened, proofs):
