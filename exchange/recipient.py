@@ -99,6 +99,10 @@ class Recipient:
         """The nonce to hand out (RFC 9449 section 8.2)."""
         return self._nonces.current(now).encode()
 
+    def address(self, scope: Scope) -> str:
+        """Where a request comes from, as text; empty when that cannot be told."""
+        return str(self._proxies.address(scope) or "")
+
     def check_address(self, scope: Scope, client: Client) -> None:
         """Raise ``AccordError`` unless the request comes from where the application's may."""
         if not client.allowed_networks:

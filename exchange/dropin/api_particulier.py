@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
+from consent.checktoken import CheckedToken
 from exchange.dropin.admission import Question, consented, granted
 from exchange.dropin.call import Call
 from exchange.dropin.door import Page, Passage, Visitor
@@ -19,7 +20,7 @@ from exchange.dropin.franceconnect import FranceConnectTokens
 from exchange.dropin.grounds import recipient_of
 from exchange.dropin.identity import Told, read_parameters, read_told
 from exchange.dropin.introspection import rights_of
-from exchange.dropin.limits import Limit
+from exchange.dropin.limits import Limit, Limiter
 from exchange.dropin.pulse import Pulse, ping_of, pings_of
 from exchange.release import Released
 from openapi.problem import AccordError
@@ -39,8 +40,12 @@ class _Path:
     mode: _Mode
 
 
+STRANGERS = Limit(30, 60)
+"""Tokens that FranceConnect does not know, from one address: as many as the State's API asks FranceConnect about."""
+
+
 class ApiParticulier:
-    """The entrance. Holds no state of its own."""
+    """The entrance. Its state: how many tokens that are nobody's each address sent in this minute."""
 
     limit = Limit(20, 1)
     """As the State's API counts its JSON resources: 20 requests a second."""
@@ -62,6 +67,7 @@ class ApiParticulier:
         self._franceconnect = franceconnect
         self._key = pseudonym_key
         self._pulse = pulse
+        self._strangers = Limiter(STRANGERS)
         self._paths = _paths(datasets)
         self._manifests = [one.dataset.manifest for one in self._paths.values() if one.mode == "identite"]
         self._pages: Mapping[str, Callable[[Call], Page]] = {
@@ -103,13 +109,26 @@ class ApiParticulier:
         if self._franceconnect is None:
             raise AccordError("ground_missing", grounds=("consent",))
         self._evidence.check_fresh()
-        checked = await self._franceconnect.check(call.token)
+        checked = await self._checked(call, self._franceconnect)
         clients = self._knowledge.registry.clients.values()
         client = next((one for one in clients if one.franceconnect_client_id == checked.client_id), None)
         if client is None:
             raise AccordError("client_unknown")
         self._evidence.check_address(call, client)
         return Visitor(client, franceconnect=checked.identity, scopes=checked.scopes)
+
+    async def _checked(self, call: Call, franceconnect: FranceConnectTokens) -> CheckedToken:
+        """Whose the token is. Whoever sends one made-up token after another does not reach FranceConnect through us."""
+        address = self._evidence.address(call)
+        usage = self._strangers.next(address, now=call.began)
+        if usage.is_over:
+            raise AccordError("rate_limited", retry_in=usage.retry_in(call.began))
+        try:
+            return await franceconnect.check(call.token)
+        except AccordError as error:
+            if error.slug == "franceconnect_token_inactive":
+                self._strangers.count(address, now=call.began)
+            raise
 
     def admit(self, call: Call, dataset: Dataset, visitor: Visitor, *, request_id: str) -> Passage:
         """The ground, the fields and the question. Raises ``AccordError``."""

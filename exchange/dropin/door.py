@@ -152,6 +152,9 @@ class Door:
             page = self._entrance.page(read_call(scope, began=self._clock()))
         except AccordError as error:
             return _refusal(scope, error)
+        except Exception as error:  # noqa: BLE001  # as below; nothing was asked about anybody, and nothing is logged
+            log_defect(error, scope["path"])
+            return _refusal(scope, AccordError("internal_error"))
         return Reply(page.status, answer_headers(scope["headers"], usage=None), orjson.dumps(page.document))
 
     async def _exchange(self, scope: Scope, dataset: Dataset) -> Reply:

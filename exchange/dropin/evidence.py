@@ -43,6 +43,10 @@ class Evidence:
         """Whether an application is registered with this token."""
         return digest_of(token) in self._knowledge.registry.tokens
 
+    def address(self, call: Call) -> str:
+        """Where the call comes from."""
+        return self._recipient.address(call.scope)
+
     def check_address(self, call: Call, client: Client) -> None:
         """Raise ``address_not_allowed`` unless the call comes from where the application's may."""
         self._recipient.check_address(call.scope, client)

@@ -1,10 +1,15 @@
 """How often an application may ask through a drop-in door: windows of a fixed length, as the State's APIs count them.
 
-Counted in each process, in memory. Only applications that were recognised are counted, so that there are never more
-counts than there are applications in the registry.
+Counted in each process, in memory. Applications are counted once they were recognised, so that there are never more
+counts than the registry has applications; whoever else is counted shares one count with the others beyond so many.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+MOST_KEYS = 10_000
+"""Counts of one window; those who come later share one."""
+
+_OTHERS = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,20 @@ class Limiter:
 
     def count(self, key: str, *, now: float) -> Usage:
         """Count one request of ``key`` at ``now`` (Unix seconds)."""
+        return self._usage(key, now, more=1)
+
+    def next(self, key: str, *, now: float) -> Usage:
+        """What one more request of ``key`` would come to, not counted."""
+        usage = self._usage(key, now, more=0)
+        return replace(usage, used=usage.used + 1)
+
+    def _usage(self, key: str, now: float, *, more: int) -> Usage:
         window = int(now) // self._limit.seconds
         if window != self._window:
             self._window, self._counts = window, {}
-        used = self._counts[key] = self._counts.get(key, 0) + 1
+        if key not in self._counts and len(self._counts) >= MOST_KEYS:
+            key = _OTHERS
+        used = self._counts.get(key, 0) + more
+        if more:
+            self._counts[key] = used
         return Usage(self._limit.requests, used, (window + 1) * self._limit.seconds)

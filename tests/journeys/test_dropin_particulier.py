@@ -339,6 +339,13 @@ def test_franceconnect_tokens_that_do_not_serve(here: Town) -> None:
     refused(here.get(FRANCE_CONNECT, here.franceconnect_token(HERS), {"recipient": OTHER_TOWN}), 403, "00100")
 
 
+def test_made_up_franceconnect_tokens_from_one_address_stop_reaching_franceconnect(here: Town) -> None:
+    answers = [here.get(FRANCE_CONNECT, f"made-up-{number}", {"recipient": TOWN_SIRET}) for number in range(32)]
+    assert {answer.status_code for answer in answers} == {401, 429}
+    assert answers[-1].status_code == 429
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 60
+
+
 def test_the_twenty_first_request_of_a_second_is_told_when_to_come_back(here: Town) -> None:
     statuses, last = [], None
     with httpx.Client(trust_env=False, headers={"Authorization": f"Bearer {here.tokens['masque']}"}) as client:

@@ -1,7 +1,7 @@
 """Windows of requests, and the headers that tell of them."""
 
 from exchange.dropin.headers import answer_headers, content_type, refusal_headers
-from exchange.dropin.limits import Limit, Limiter
+from exchange.dropin.limits import MOST_KEYS, Limit, Limiter
 
 
 def test_a_window_allows_so_many_requests_and_the_next_begins_anew() -> None:
@@ -21,6 +21,22 @@ def test_only_the_counts_of_one_window_are_held() -> None:
     for second in range(1_000):
         limiter.count(f"application-{second}", now=second)
     assert limiter._counts == {"application-999": 1}
+
+
+def test_what_would_come_next_is_told_without_counting() -> None:
+    limiter = Limiter(Limit(1, 60))
+    assert [limiter.next("a", now=0).is_over for _ in range(3)] == [False] * 3
+    limiter.count("a", now=0)
+    assert limiter.next("a", now=0).is_over
+    assert not limiter.next("a", now=60).is_over
+
+
+def test_ever_new_keys_take_no_more_memory_than_so_many() -> None:
+    limiter = Limiter(Limit(2, 60))
+    last = [limiter.count(f"address-{number}", now=0) for number in range(MOST_KEYS + 3)][-1]
+    assert len(limiter._counts) == MOST_KEYS + 1
+    assert (last.used, last.is_over) == (3, True)
+    assert limiter.count("address-0", now=0).used == 2
 
 
 def test_headers_are_those_of_the_states_apis() -> None:
