@@ -5,13 +5,15 @@ other text of an exchange, and is searched for in the body, the headers, the err
 """
 
 import asyncio
+import hashlib
 import io
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
+from urllib.parse import urlencode
 
 import orjson
 import pytest
@@ -23,7 +25,12 @@ from hypothesis import strategies as st
 from audit.model import Append, Receipt
 from consent.dpop import Nonces
 from consent.model import Client, Detail
+from exchange.asgi import AsgiApp
 from exchange.consent_token import ConsentTokenVerifier
+from exchange.dropin.api_particulier import ApiParticulier as ApiParticulierDoor
+from exchange.dropin.door import Door
+from exchange.dropin.evidence import Evidence
+from exchange.dropin.pulse import Pulse
 from exchange.errors import ProblemWriter
 from exchange.gateway import Gateway
 from exchange.model import Habilitation, Registry
@@ -32,6 +39,7 @@ from exchange.release import Releases
 from openapi.fields import Siret
 from openapi.rules import Rule
 from providers.adapters.api_particulier import ApiParticulier
+from providers.cache import Cache
 from providers.errors import HolderTimeout
 from providers.guard import Guard
 from providers.manifest import Field, manifests
@@ -42,9 +50,24 @@ from tests.tokens import DETAIL, PIVOT, Mint
 
 MANIFEST = manifests()["quotient_familial"]
 ISSUER, TOWN, PURPOSE = "https://accord.example", Siret(str(DETAIL["recipient"])), str(DETAIL["purpose"])
-CLIENT = Client("portail-famille", "Portail", TOWN, "Valombre", (), {"keys": []}, "none")
+APPLICATION_TOKEN = b"application-token-of-43-characters-at-least-1"
+CLIENT = Client(
+    "portail-famille",
+    "Portail",
+    TOWN,
+    "Valombre",
+    (),
+    {"keys": []},
+    "none",
+    token_sha256=hashlib.sha256(APPLICATION_TOKEN).hexdigest(),
+    token_until=2**40,
+)
 KEY, SEALING = ec.generate_private_key(ec.SECP256R1()), b"s" * 32
 MINT = Mint(ISSUER, KEY, "k1", SEALING, "s1")
+VERIFIER = ConsentTokenVerifier(
+    issuer=ISSUER, audience=ISSUER, keys={"k1": KEY.public_key()}, sealing_keys={"s1": SEALING}
+)
+RECIPIENT = Recipient(ISSUER, proxies=Proxies(), nonces=Nonces(b"n" * 32, required=False))
 CALLERS_WORD = "canari_de_l_appelant"
 """A name that only the caller says: it may read it again, no record may hold it."""
 NUMBERS = [name for name, one in MANIFEST.fields.items() if one.type == "integer"]
@@ -100,6 +123,8 @@ class Log:
 class Knowledge:
     registry: Registry
 
+    is_fresh = True
+
     def status(self, _index: int) -> int:
         return 0
 
@@ -115,7 +140,6 @@ class Outcome:
     entries: str
     records: str
     canaries: Canaries
-    record: Mapping[str, Any] = field(default_factory=dict)
 
 
 def record_of(canaries: Canaries, *, children: int, left_out: frozenset[str], more: bool) -> dict[str, Any]:
@@ -137,42 +161,96 @@ def record_of(canaries: Canaries, *, children: int, left_out: frozenset[str], mo
 def exchange(
     reply: HolderReply | Exception, canaries: Canaries, *, detail: Detail, habilitation: Habilitation, query: str
 ) -> Outcome:
-    """One request through the real code; what the process logged meanwhile, messages' arguments included."""
-    registry = Registry(1, {TOWN: "V"}, {CLIENT.client_id: CLIENT}, {(TOWN, MANIFEST.dataset): (habilitation,)})
-    guard = Guard(MANIFEST, ApiParticulier(MANIFEST), cast("Any", Holder(reply)), rate=Rate(MANIFEST.limits))
-    log, records = Log(), io.StringIO()
+    """One request at Accord's own door through the real code."""
+    world = World(reply, habilitation)
     gateway = Gateway(
-        verifier=ConsentTokenVerifier(
-            issuer=ISSUER, audience=ISSUER, keys={"k1": KEY.public_key()}, sealing_keys={"s1": SEALING}
-        ),
-        knowledge=Knowledge(registry),
-        datasets=cast("Datasets", {MANIFEST.dataset: Dataset(MANIFEST, guard)}),
-        recipient=Recipient(ISSUER, proxies=Proxies(), nonces=Nonces(b"n" * 32, required=False)),
-        releases=Releases(log, clock=time.time),
+        verifier=VERIFIER,
+        knowledge=world.knowledge,
+        datasets=world.datasets,
+        recipient=RECIPIENT,
+        releases=world.releases,
         problems=ProblemWriter(ISSUER),
     )
-    token = MINT.token(MINT.claims(authorization_details=[detail.to_claim()]))
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": f"/v1/data/{MANIFEST.dataset}",
-        "query_string": query.encode(),
-        "headers": [(b"authorization", b"Bearer " + token)],
-        "client": ("127.0.0.1", 1),
-    }
-    sent: list[Any] = []
+    return world.asked(gateway, canaries, path=f"/v1/data/{MANIFEST.dataset}", query=query, token=token_of(detail))
 
-    async def send(message: Any) -> None:
-        sent.append(message)
 
-    with recorded(records):
-        asyncio.run(gateway(scope, cast("Any", None), send))
-    body = sent[1]["body"].decode()
-    entries = "".join(orjson.dumps([one.skeleton, one.detail]).decode() for one in log.entries)
-    assert len(log.entries) == 1
-    return Outcome(
-        sent[0]["status"], repr(sent[0]["headers"]), json.loads(body), body, entries, records.getvalue(), canaries
+def exchange_as_peers_do(
+    reply: HolderReply | Exception, canaries: Canaries, *, detail: Detail | None, habilitation: Habilitation
+) -> Outcome:
+    """One request at the door of API Particulier: with the authorisation or, without one, with the identity."""
+    world = World(reply, habilitation)
+    pulse = Pulse(time.time)
+    entrance = ApiParticulierDoor(
+        base_url=ISSUER,
+        knowledge=world.knowledge,
+        datasets=world.datasets,
+        evidence=Evidence(knowledge=world.knowledge, verifier=VERIFIER, recipient=RECIPIENT),
+        franceconnect=None,
+        pseudonym_key=b"p" * 32,
+        pulse=pulse,
     )
+    door = Door(entrance, recipient=RECIPIENT, releases=world.releases, pulse=pulse, clock=time.time)
+    told: dict[str, str] = {"recipient": TOWN}
+    if detail is None:
+        told |= {
+            "nomNaissance": str(PIVOT["family_name"]),
+            "prenoms[]": CALLERS_WORD.replace("_", "-"),
+            "anneeDateNaissance": "1980",
+            "moisDateNaissance": "1",
+            "jourDateNaissance": "1",
+            "sexeEtatCivil": "F",
+            "codeCogInseePaysNaissance": str(PIVOT["birthcountry"]),
+        }
+    path = MANIFEST.path if detail is None else MANIFEST.path.replace("/identite", "/france_connect")
+    token = APPLICATION_TOKEN if detail is None else token_of(detail)
+    return world.asked(door, canaries, path=path, query=urlencode(told), token=token)
+
+
+def token_of(detail: Detail) -> bytes:
+    return MINT.token(MINT.claims(authorization_details=[detail.to_claim()]))
+
+
+class World:
+    """One habilitation, one holder and a log, around whichever door."""
+
+    def __init__(self, reply: HolderReply | Exception, habilitation: Habilitation) -> None:
+        held = {(TOWN, MANIFEST.dataset): (habilitation,)}
+        tokens = {str(CLIENT.token_sha256): CLIENT.client_id}
+        self.knowledge = Knowledge(Registry(1, {TOWN: "V"}, {CLIENT.client_id: CLIENT}, held, tokens=tokens))
+        guard = Guard(MANIFEST, ApiParticulier(MANIFEST), cast("Any", Holder(reply)), rate=Rate(MANIFEST.limits))
+        self.datasets = Datasets({MANIFEST.dataset: Dataset(MANIFEST, guard)}, [], Cache(stands=lambda _index: True))
+        self._log = Log()
+        self.releases = Releases(self._log, clock=time.time)
+
+    def asked(self, door: AsgiApp, canaries: Canaries, *, path: str, query: str, token: bytes) -> Outcome:
+        """What came out, and what the process logged meanwhile, messages' arguments included."""
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "query_string": query.encode(),
+            "headers": [(b"authorization", b"Bearer " + token)],
+            "client": ("127.0.0.1", 1),
+        }
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        records = io.StringIO()
+        with recorded(records):
+            asyncio.run(door(scope, cast("Any", None), send))  # type: ignore[arg-type]  # awaited at once
+        (entry,) = self._log.entries
+        body = sent[1]["body"].decode()
+        return Outcome(
+            status=sent[0]["status"],
+            headers=repr(sent[0]["headers"]),
+            body=json.loads(body),
+            text=body,
+            entries=orjson.dumps([entry.skeleton, entry.detail]).decode(),
+            records=records.getvalue(),
+            canaries=canaries,
+        )
 
 
 class recorded:  # noqa: N801  # reads as a word after 'with'
@@ -200,9 +278,10 @@ class recorded:  # noqa: N801  # reads as a word after 'with'
 def kept_quiet(outcome: Outcome) -> None:
     """Headers, entries and log records never hold a value, the identity or a word of the caller's."""
     identity = {str(PIVOT["family_name"]), str(PIVOT["birthdate"])}
+    words = {CALLERS_WORD, CALLERS_WORD.replace("_", "-"), APPLICATION_TOKEN.decode()}
     for place in (outcome.headers, outcome.entries, outcome.records):
         assert not outcome.canaries.said(place)
-        assert not [one for one in (*identity, CALLERS_WORD) if one in place]
+        assert not [one for one in identity | words if one in place]
     assert not [one for one in identity if one in outcome.text]
 
 
@@ -303,6 +382,30 @@ def test_only_allowed_values_leave_and_only_in_the_data(
         assert {str(one) for one in told} <= numbers | {"True", "False", "None"}
 
 
+@settings(max_examples=200, deadline=None)
+@given(requests(), st.booleans(), st.integers(0, 3), FIELDS, st.booleans())
+def test_the_same_holds_at_the_peers_door_which_gives_no_answers_at_all(
+    request: tuple[Detail, Habilitation, str], consents: bool, children: int, left_out: set[str], more: bool
+) -> None:
+    detail, habilitation, _ = request
+    habilitation = replace(habilitation, grounds=frozenset({"consent" if consents else "application"}))
+    canaries = Canaries()
+    record = record_of(canaries, children=children, left_out=frozenset(left_out), more=more)
+    body = {"data": record, "links": {"suite": canaries.make("string")}, "meta": {"trace": canaries.make("string")}}
+    reply = HolderReply(200, {"x-trace": str(canaries.make("string"))}, json.dumps(body).encode())
+    outcome = exchange_as_peers_do(reply, canaries, detail=detail if consents else None, habilitation=habilitation)
+    event(f"{'consent' if consents else 'application'} {outcome.status}")
+    kept_quiet(outcome)
+    if outcome.status != 200:
+        assert not canaries.said(outcome.text)
+        return
+    fields = habilitation.fields & set(detail.fields) if consents else habilitation.fields
+    may_leave = {value for path in fields for value in values_at(record, path.split("."))}
+    assert canaries.said(json.dumps(outcome.body["data"])) == may_leave & set(canaries.texts)
+    assert not canaries.said(json.dumps({**outcome.body, "data": None}))
+    assert outcome.body.keys() == {"data", "links", "meta"}
+
+
 _HOSTILE = st.sampled_from(["status", "broken", "types", "shape", "nested", "timeout", "defect"])
 
 
@@ -314,7 +417,7 @@ def test_nothing_of_an_answer_that_fails_leaves(
     detail, habilitation, query = request
     canaries = Canaries()
     outcome = exchange(_failing(how, status, canaries), canaries, detail=detail, habilitation=habilitation, query=query)
-    event(f"{how} {outcome.body.get('type', 'answered').rsplit('/', 1)[-1]}")
+    event(f"{how} {outcome.status}")
     kept_quiet(outcome)
     assert not canaries.said(outcome.text)
 
