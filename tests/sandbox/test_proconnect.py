@@ -18,6 +18,7 @@ from exchange.proconnect import agent_subject
 from exchange.registry_file import parse_registry
 from openapi.fields import siret
 from providers.config import HolderConfig
+from providers.manifest import manifests
 from providers.registry import load
 from sandbox.app import create_sandbox
 from sandbox.proconnect import Partner, Provider, agents_of, router
@@ -156,7 +157,8 @@ def test_the_sandbox_has_both_federations_apart(world: World) -> None:
 
 
 def test_the_demos_registry_lets_the_three_agents_in_under_the_pseudonyms_they_will_have(world: World) -> None:
-    datasets = load({"api_particulier": HolderConfig(base_url="http://localhost", token="x")})
+    holders = {one.holder for one in manifests().values()}
+    datasets = load({name: HolderConfig(base_url="http://localhost", token="x") for name in holders})
     entries = parse_registry(world.registry.read_bytes(), datasets).auditor
     settings = dotenv_values(world.folder / ENVIRONMENT_FILE)
     key = load_keyring(world.folder / KEYS_FOLDER).pseudonym
