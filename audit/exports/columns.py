@@ -33,6 +33,10 @@ ENTRY_COLUMNS = (
     Column("client", "text", "identifier of the recipient's application"),
     Column("purpose", "text", "what the data is for, as the person was told"),
     Column("legal_basis", "text", "legal basis of the exchange"),
+    Column(
+        "rests_on", "text", "on what the access rests, where not on an authorisation given here: company, agent, ..."
+    ),
+    Column("bundle", "text", "the bundle of datasets about one company that this access is part of"),
     Column("provider", "text", "holder of the data"),
     Column("reader", "text", "keyed pseudonym of the auditor or operator who read the log"),
     Column("act", "text", "what she did with it: search, entry, export, ..."),
@@ -51,6 +55,7 @@ DETAIL_COLUMNS = (
     Column("access", "text", "how the citizen allowed it: once or continuous"),
     Column("duration_ms", "integer", "time until the entry, in milliseconds"),
     Column("habilitation", "text", "the recipient's habilitation that was relied on"),
+    Column("company", "text", "keyed pseudonym of the company"),
 )
 """For readers of sealed details alone. Empty once erased."""
 

@@ -51,6 +51,8 @@ _UNMAPPED: Final = {
     "delegate": "delegate_siret",
     "purpose": "purpose",
     "legal_basis": "legal_basis",
+    "rests_on": "rests_on",
+    "bundle": "bundle",
     "fields": "fields",
     "rules": "rules",
     "act": "audit_act",

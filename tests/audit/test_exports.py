@@ -65,7 +65,10 @@ def record(index: int) -> AccessRecord:
         "sealed": sha256(b"sealed%d" % index).hexdigest(),
     }
     detail = {
-        **{name: f"{CANARY}-{name}" for name in ("citizen", "grant_id", "acr", "access", "habilitation", "spent")},
+        **{
+            name: f"{CANARY}-{name}"
+            for name in ("citizen", "grant_id", "acr", "access", "habilitation", "company", "spent")
+        },
         "duration_ms": 77_777,
     }
     return AccessRecord(index, skeleton, detail)
