@@ -35,10 +35,12 @@ def openapi(tmp_path: Path) -> Path:
     return file
 
 
-def test_the_catalogue_agrees_with_the_states_own_file(reference: Path) -> None:
-    checked = _run("check", "--openapi", reference / "api-particulier/openapi.yaml")
+@pytest.mark.parametrize("holder", ["api_particulier", "api_entreprise"])
+def test_the_catalogue_agrees_with_the_states_own_files(reference: Path, holder: str) -> None:
+    file = reference / holder.replace("_", "-") / "openapi.yaml"
+    checked = _run("check", "--openapi", file, "--holder", holder)
     assert checked.exit_code == 0, checked.output
-    assert "those of api_particulier" in checked.output
+    assert f"those of {holder}" in checked.output
 
 
 def test_the_schema_alone_is_checked_without_a_holders_file() -> None:

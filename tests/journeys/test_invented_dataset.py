@@ -132,6 +132,9 @@ def test_an_exchange_returns_what_was_agreed_to_alone_and_its_entry_names_it(dep
     assert (entry["kind"], entry["dataset"], entry["outcome"]) == ("access", DATASET, "ok")
     assert sorted(entry["fields"]) == sorted(FIELDS)
     assert entry["provider"] == HOLDER
+    with Browser() as browser:
+        accesses = log_in(deployment, browser, browser.open(f"{deployment.url}/mes-acces"), person=0).text
+    assert "Carte de transport régionale" in accesses
     assert deployment.verify().ok
 
 
