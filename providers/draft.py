@@ -14,7 +14,7 @@ from importlib import resources
 from providers.manifest import IDENTITY_PARTS
 from providers.openapi_reader import HolderField, HolderParameter, HolderPath
 from providers.toml_table import UNFINISHED
-from providers.vocabulary import Vocabulary, given_names_of, identity_of
+from providers.vocabulary import COMPANY_NUMBERS, Vocabulary, given_names_of, identity_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,15 @@ def _head(origin: Origin, path: HolderPath) -> Iterator[str]:
         yield f"adapter = {_quoted(origin.adapter)}"
     todo = f"{UNFINISHED}: whose data it is"
     yield f"provider = {{ fr = {_quoted(todo)}, en = {_quoted(todo)} }}"
-    yield 'subject = "citizen"'
+    yield f'subject = "{_subject(path)}"'
     yield 'legal_basis = "consent"'
     yield 'retention = "P1Y"'
     yield f"path = {_quoted(path.path)}"
     yield "scopes = []"
+    if path.items is not None:
+        yield f"items = {_quoted(path.items)}"
+    if _subject(path) == "company":
+        return
     identity = identity_of(path, origin.words)
     if identity != IDENTITY_PARTS:
         yield f"identity = [{', '.join(_quoted(part) for part in identity)}]"
@@ -54,7 +58,7 @@ def _head(origin: Origin, path: HolderPath) -> Iterator[str]:
 
 
 def _parameters(origin: Origin, path: HolderPath) -> Iterator[str]:
-    known = {name for names in origin.words.identity.values() for name in names} | origin.words.own
+    known = {name for names in origin.words.identity.values() for name in names} | origin.words.own | COMPANY_NUMBERS
     for one in path.parameters.values():
         if one.name not in known and not _is_birthplace_in_words(one, path, origin):
             yield ""
@@ -78,15 +82,22 @@ def _pattern(one: HolderParameter) -> str:
 
 
 def _fields(path: HolderPath) -> Iterator[str]:
-    return (f"{_quoted(one.path)} = {{ {', '.join(_members(one))} }}" for one in path.fields.values())
+    about = _subject(path)
+    return (f"{_quoted(one.path)} = {{ {', '.join(_members(one, about))} }}" for one in path.fields.values())
 
 
-def _members(one: HolderField) -> Iterator[str]:
+def _subject(path: HolderPath) -> str:
+    return "company" if COMPANY_NUMBERS & path.parameters.keys() else "citizen"
+
+
+def _members(one: HolderField, about: str) -> Iterator[str]:
     yield f"type = {_quoted(one.type)}"
     if one.many:
         yield "many = true"
     if one.nullable:
         yield "nullable = true"
+    if about == "company":
+        yield 'about = "company"'
     yield f"fr = {_quoted(one.title)}"
     yield f"en = {_quoted(_english(one.title))}"
     if one.example is not None:

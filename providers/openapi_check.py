@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 from providers.manifest import Field, Manifest
 from providers.openapi_reader import HolderContract, HolderField, HolderParameter, HolderPath, OpenapiError
-from providers.vocabulary import UNKNOWN, VOCABULARIES, Vocabulary, given_names_of
+from providers.vocabulary import COMPANY_NUMBERS, UNKNOWN, VOCABULARIES, Vocabulary, given_names_of
 
-_COMPANY_NUMBERS = frozenset({"siren", "siret"})
 _COMPATIBLE = frozenset({("date", "string"), ("string", "date"), ("number", "integer")})
 """(the manifest's, the holder's) types that differ and agree all the same."""
 
@@ -70,7 +69,7 @@ def _parameters(manifest: Manifest, path: HolderPath, words: Vocabulary) -> Iter
 
 def _is_given(holders: HolderParameter, manifest: Manifest, words: Vocabulary) -> bool:
     told = {name for part in manifest.identity for name in words.identity.get(part, ())}
-    return holders.name in told | words.own | manifest.parameters.keys() | _COMPANY_NUMBERS
+    return holders.name in told | words.own | manifest.parameters.keys() | COMPANY_NUMBERS
 
 
 def _extras(manifest: Manifest, path: HolderPath) -> Iterator[str]:

@@ -66,6 +66,8 @@ class HolderPath:
     fields: Mapping[str, HolderField]
     links: frozenset[str]
     meta: frozenset[str]
+    items: str | None = None
+    """Under which name the fields stand, where ``data`` is a list of answers."""
     retired: bool = False
 
 
@@ -96,10 +98,13 @@ class HolderContract:
 
     def _read(self, path: str, item: Json, operation: Json, items: str | None) -> HolderPath:
         answer = _Schemas(self.document, path).answer(operation)
-        data, name = answer.properties("data"), ""
-        if items is not None and "items" in data:
-            data, name = answer.inner(data["items"], "data"), items
-        fields = {one.path: one for one in islice(answer.fields(data, name, nullable=False, depth=0), MOST_FIELDS + 1)}
+        data = answer.properties("data")
+        is_list = items is not None and bool(answer.inner(data.get("items"), "data"))
+        name = items if is_list else None
+        if is_list:
+            data = answer.inner(data["items"], "data")
+        found = answer.fields(data, name or "", nullable=False, depth=0)
+        fields = {one.path: one for one in islice(found, MOST_FIELDS + 1)}
         if len(fields) > MOST_FIELDS:
             raise OpenapiError(f"{path}: more than {MOST_FIELDS} fields")
         return HolderPath(
@@ -109,6 +114,7 @@ class HolderContract:
             fields=fields,
             links=frozenset(answer.members("links")),
             meta=frozenset(answer.members("meta")),
+            items=name,
             retired=bool(operation.get("deprecated")),
         )
 

@@ -21,6 +21,7 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
     "api_entreprise": Vocabulary({}, frozenset({"recipient", "context", "object"})),
 }
 """By adapter; of one that is not here nothing is known but its manifest's own parameters."""
+COMPANY_NUMBERS = frozenset({"siren", "siret"})
 UNKNOWN = Vocabulary({}, frozenset())
 
 

@@ -35,7 +35,7 @@ def providers_new(
 
     spoken = adapter or holder
     try:
-        found = contract_of(openapi).path(path)
+        found = contract_of(openapi).path(path, items=dataset)
     except OpenapiError as error:
         err.print(str(error), style="red", markup=False)
         raise typer.Exit(2) from None

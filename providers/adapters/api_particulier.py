@@ -16,6 +16,7 @@ from providers.adapters.apistration import BY_STATUS, Errors
 from providers.confirmation import confirms
 from providers.errors import (
     AnswerInvalid,
+    BadInput,
     HolderBusy,
     HolderFailed,
     HolderRefused,
@@ -90,6 +91,9 @@ def request_of(manifest: Manifest, query: Query) -> HolderRequest:
         pairs += identity_parameters(manifest, query.identity)
     for name, value in query.parameters.items():
         if (place := f"{{{name}}}") in path:
+            if not value.strip("."):
+                # Nothing is left of a path by a value such as '..'.
+                raise BadInput(manifest.holder)
             path = path.replace(place, quote(value, safe=""))
         elif name.endswith("[]"):
             pairs += [(name, one) for one in value.split(",")]

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from openapi.fields import PivotIdentity, Siret
 from providers.adapters.api_particulier import ApiParticulier, request_of
 from providers.config import HolderConfig
-from providers.errors import ProviderError
+from providers.errors import BadInput, ProviderError
 from providers.manifest import ManifestError, manifests, parse_manifest
 from providers.port import Answer, HolderReply, HolderRequest, Query
 from providers.registry import load
@@ -186,3 +187,13 @@ def test_a_wrong_manifest_is_named_by_file_and_key(right: str, wrong: str, named
         parse_manifest(content.replace(right, wrong, 1), name="quotient_familial.toml")
     assert "quotient_familial.toml" in str(caught.value)
     assert named in str(caught.value)
+
+
+def test_a_parameter_fills_its_place_in_the_path_and_leaves_it_by_no_dots() -> None:
+    manifest = replace(_MANIFEST, path="/v1/account/{name}", identity=())
+    query = replace(_query(_canary()), parameters={"name": "a/b?c", "codes[]": "1,2"})
+    request = request_of(manifest, query)
+    assert request.path == "/v1/account/a%2Fb%3Fc"
+    assert request.query == (("recipient", _SIRET), ("codes[]", "1"), ("codes[]", "2"))
+    with pytest.raises(BadInput):
+        request_of(manifest, replace(query, parameters={"name": ".."}))

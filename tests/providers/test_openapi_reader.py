@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.draft import Origin, draft
-from providers.manifest import ManifestError, parse_manifest
+from providers.manifest import ManifestError, examine, parse_manifest
+from providers.openapi_check import differences
 from providers.openapi_reader import HolderPath, OpenapiError, read_openapi
 from providers.vocabulary import VOCABULARIES
 
@@ -129,3 +131,25 @@ def test_any_file_is_read_or_refused_and_any_draft_is_toml_that_names_what_is_le
     with pytest.raises(ManifestError) as caught:
         parse_manifest(text, name="thing.toml")
     assert all(error.startswith("thing.toml: ") for error in caught.value.errors)
+
+
+@pytest.mark.parametrize("holder", ["api_particulier", "api_entreprise"])
+def test_a_draft_of_any_path_of_the_states_lacks_words_alone_and_agrees_with_its_file(
+    reference: Path, holder: str
+) -> None:
+    file = reference / holder.replace("_", "-") / "openapi.yaml"
+    contract = read_openapi(file.read_bytes(), name=file.name)
+    drafted = 0
+    for place in contract.paths():
+        try:
+            path = contract.path(place, items="thing")
+        except OpenapiError:
+            continue
+        text = draft(Origin("thing", holder, holder, VOCABULARIES[holder]), path)
+        manifest, faults = examine(text, name="thing.toml")
+        assert manifest is not None
+        left = [fault for fault in faults if "in the place of TODO" not in fault]
+        assert left == ([] if path.fields else ["thing.toml: fields: at least one"]), place
+        assert differences(manifest, contract, name="thing.toml") == [], place
+        drafted += bool(path.fields)
+    assert drafted >= {"api_particulier": 36, "api_entreprise": 40}[holder]
