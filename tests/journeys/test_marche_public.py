@@ -6,6 +6,7 @@ import sqlite3
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 from secrets import token_urlsafe
@@ -321,6 +322,22 @@ def test_a_proof_is_spent_once_by_each_dataset(deployment: Deployment, path: str
     assert first.json()["complete"] is True
     for part in second.json()["datasets"].values():
         problem_of(deployment, part["problem"], "dpop_proof_replayed")
+
+
+def test_a_proof_sent_five_times_at_once_gives_each_dataset_once(deployment: Deployment) -> None:
+    path, token = f"/v1/bundles/{BUNDLE.name}", TOKENS["bound"][0]
+    headers = {"Authorization": f"DPoP {token}", "DPoP": _proof(deployment, path, token)}
+
+    def send(_number: int) -> httpx.Response:
+        params = {"siret": JOINERY} | WHY
+        return httpx.get(deployment.url + path, params=params, headers=headers, timeout=30, trust_env=False)
+
+    with ThreadPoolExecutor(5) as senders:
+        answers = [one.json() for one in senders.map(send, range(5))]
+    given = [name for body in answers for name, part in body["datasets"].items() if "data" in part]
+    assert sorted(given) == sorted(BUNDLE.datasets)
+    refused = [part["problem"] for body in answers for part in body["datasets"].values() if "problem" in part]
+    assert {one["type"].rsplit("/", 1)[1] for one in refused} == {"dpop_proof_replayed"}
 
 
 def test_another_organisation_is_asked_for_under_its_delegation_alone(deployment: Deployment) -> None:
