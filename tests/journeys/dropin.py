@@ -1,18 +1,24 @@
 """A town with applications that were written for API Particulier, and a FranceConnect whose data provider Accord is."""
 
+import hashlib
 import json
 import shutil
 import socket
+import sqlite3
+import time
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.parser import BytesParser
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import httpx
+import jwt
 from fastapi import FastAPI
 from joserfc.jwk import ECKey, KeySet
 
@@ -22,7 +28,7 @@ from sandbox.api_particulier import Family, load_families
 from sandbox.app import people_of
 from sandbox.franceconnect import DataProvider, Partner, Provider, router
 from sandbox.servers import run_accord, sandbox_running
-from sandbox.world import TOWN_SIRET, World
+from sandbox.world import DATABASE_FILE, TOWN_SIRET, World
 from tests.journeys.deployment import Deployment, deployed, free_ports
 from tests.thirdparty.franceconnect_browser import Browser
 
@@ -41,6 +47,7 @@ OTHERS = [
 SCOPES = manifests()["quotient_familial"].scopes
 EDITOR_SIRET, OTHER_TOWN = "73282932000074", "35600000000048"
 PARTNER = Partner("portail-citoyen", "a-secret-of-this-test", ("https://portail.example/retour",))
+KEY = ECKey.generate_key("P-256")
 PROVIDER_SECRET = "a-data-providers-secret-of-this-test"
 
 _HABILITATION = """
@@ -123,6 +130,21 @@ class Town:
         """A consent token of the citizen of a family file, for the town's portal."""
         told = {"datatypes": list(FIELDS), **detail}
         return self.deployment.token(person=list(self.families).index(name), detail=told).decode()
+
+    def proof(self, path: str, token: str) -> str:
+        """A DPoP proof (RFC 9449) of the key that the application ``lie`` is bound to."""
+        ath = urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()
+        claims = {"jti": token_urlsafe(8), "htm": "GET", "htu": self.deployment.url + path, "iat": int(time.time())}
+        header = {"typ": "dpop+jwt", "jwk": KEY.as_dict(private=False)}
+        return jwt.encode(claims | {"ath": ath}, KEY.raw_value, algorithm="ES256", headers=header)  # type: ignore[arg-type]  # an EC private key
+
+    def details(self, count: int) -> list[dict[str, Any]]:
+        """The sealed parts of the last entries, oldest first."""
+        with sqlite3.connect(self.deployment.world.folder / DATABASE_FILE, timeout=10) as connection:
+            rows = connection.execute(
+                'SELECT detail FROM log_details ORDER BY "index" DESC LIMIT ?', (count,)
+            ).fetchall()
+        return [json.loads(row[0]) for row in reversed(rows)]
 
     def entries(self) -> list[dict[str, Any]]:
         """The log, oldest first."""
@@ -229,7 +251,8 @@ def _register(world: World, tokens: dict[str, str]) -> None:
         client("adresse", TOWN_SIRET, 'allowed_ips = ["192.0.2.0/24"]'),
         client("portail-citoyen", TOWN_SIRET, f'franceconnect_client_id = "{PARTNER.client_id}"'),
         client("editeur", EDITOR_SIRET),
-        habilitation("noethys", TOWN_SIRET, ["noethys", "adresse"], ["application"]),
+        client("lie", TOWN_SIRET, f'token_jkt = "{KEY.thumbprint()}"'),
+        habilitation("noethys", TOWN_SIRET, ["noethys", "adresse", "lie"], ["application"]),
         habilitation("guichet", TOWN_SIRET, ["guichet"], ["agent"]),
         habilitation("masque", TOWN_SIRET, ["masque"], ["application"], fields=["quotient_familial.valeur"]),
         habilitation("portail-citoyen", TOWN_SIRET, ["portail-citoyen"], ["franceconnect"]),
