@@ -209,7 +209,7 @@ class Accord:
             *self.witnesses,
         )
         app.include_router(status_routes.router(StatusTokens(config, source=self.grants, clock=clock)))
-        app.include_router(oauth_routes.router(config, desk=desk, datasets=self.datasets.ids()))
+        app.include_router(oauth_routes.router(config, desk=desk, datasets=catalogue.datasets()))
         authorize = oauth_routes.authorizer(config, desk)
         app.include_router(event_routes.router(config, authorize=authorize, outbox=outbox, clock=clock))
         self.franceconnect = page_routes.relying_party(config, clock=clock)

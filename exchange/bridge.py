@@ -19,16 +19,21 @@ from exchange.policy import habilitation_for
 from openapi.fields import Siret
 from openapi.problem import AccordError
 from openapi.rules import sources
+from providers.manifest import Manifest
 from providers.registry import Datasets
 
 _Read = TypeVar("_Read")
 
 
 class ManifestCatalogue:
-    """``consent.ports.Catalogue`` from the manifests of the datasets offered here."""
+    """``consent.ports.Catalogue`` from the manifests of the datasets about citizens offered here.
+
+    Nobody is asked to agree to an exchange about a company.
+    """
 
     def __init__(self, datasets: Datasets) -> None:
-        self._notices = {name: _notice(datasets, name) for name in datasets.ids()}
+        offered = (one.manifest for name in datasets.ids() if (one := datasets.get(name)) is not None)
+        self._notices = {one.dataset: _notice(one) for one in offered if one.subject == "citizen"}
 
     def notice(self, dataset: str) -> DatasetNotice | None:
         """The dataset in words; ``None`` when it is not offered."""
@@ -135,13 +140,9 @@ def _logged(read: Callable[[], _Read]) -> _Read:
         raise AccordError("log_unavailable", retry_in=5) from None
 
 
-def _notice(datasets: Datasets, name: str) -> DatasetNotice:
-    dataset = datasets.get(name)
-    if dataset is None:
-        raise KeyError(name)
-    manifest = dataset.manifest
+def _notice(manifest: Manifest) -> DatasetNotice:
     return DatasetNotice(
-        dataset=name,
+        dataset=manifest.dataset,
         title=manifest.title,
         holder=manifest.provider,
         fields={

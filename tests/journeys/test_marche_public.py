@@ -369,6 +369,14 @@ def test_the_bundle_of_a_delegating_organisation_gives_what_is_delegated_and_say
             problem_of(deployment, part["problem"], "delegation_missing")
 
 
+def test_nobody_can_be_asked_to_agree_to_a_dataset_about_companies(deployment: Deployment) -> None:
+    for document in ("oauth-authorization-server", "oauth-protected-resource"):
+        found = httpx.get(f"{deployment.url}/.well-known/{document}", trust_env=False, timeout=10).json()
+        types = found["authorization_details_types_supported"]
+        assert "urn:accord:quotient_familial" in types
+        assert not {f"urn:accord:{name}" for name in BUNDLE.datasets} & {*types}
+
+
 def test_no_method_but_get_is_served(deployment: Deployment) -> None:
     for path in (f"/v1/bundles/{BUNDLE.name}", "/v1/data/unite_legale"):
         answer = httpx.post(f"{deployment.url}{path}", trust_env=False, timeout=10)
