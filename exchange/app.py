@@ -54,9 +54,10 @@ from exchange.middleware import Surroundings
 from exchange.recipient import Proxies, Recipient
 from exchange.registry import RegistryStore
 from exchange.release import Releases
-from exchange.settings import Settings, load_settings
+from exchange.settings import HolderSettings, Settings, load_settings
 from exchange.witnesses import witnessing
 from providers import registry as providers
+from providers.access import ClientCredentials
 from providers.bundle import bundles
 from providers.config import HolderConfig
 from providers.registry import Datasets
@@ -282,13 +283,22 @@ def holder_configs(settings: Settings) -> dict[str, HolderConfig]:
     return {
         name: HolderConfig(
             base_url=one.url,
-            token=one.token.get_secret_value(),
+            token="" if one.token is None else one.token.get_secret_value(),
+            credentials=_credentials(one),
+            headers=tuple(one.headers.items()),
             timeout=one.timeout,
             max_in_flight=one.max_in_flight,
             allowance=one.allowance / settings.workers,
         )
         for name, one in settings.holders.items()
     }
+
+
+def _credentials(holder: HolderSettings) -> ClientCredentials | None:
+    if holder.client_id is None or holder.client_secret is None:
+        return None
+    secret = holder.client_secret.get_secret_value()
+    return ClientCredentials(holder.client_id, secret, holder.scope, holder.oauth_path)
 
 
 def create_app() -> AsgiApp:

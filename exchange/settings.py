@@ -19,6 +19,7 @@ from pydantic import (
     IPvAnyNetwork,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -30,6 +31,7 @@ from openapi.fields import SIRET_DIGITS, siret
 from providers.manifest import ManifestError, manifests
 
 PREFIX = "ACCORD_"
+_OUR_HEADERS = frozenset({"authorization", "connection", "content-length", "host", "te", "transfer-encoding"})
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -123,7 +125,22 @@ class HolderSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: WebUrl = Field(description="the holder's base URL")
-    token: Annotated[SecretStr, AfterValidator(_bearer_token)] = Field(description="the access token the holder gave")
+    token: Annotated[SecretStr, AfterValidator(_bearer_token)] | None = Field(
+        default=None, description="the access token the holder gave; or CLIENT_ID and CLIENT_SECRET"
+    )
+    client_id: str | None = Field(
+        default=None,
+        pattern=r"^[!-~]{1,200}$",
+        description="by which we get tokens of the holder (RFC 6749 section 4.4)",
+    )
+    client_secret: SecretStr | None = Field(default=None, min_length=1, description="the secret that goes with it")
+    scope: str = Field(default="", pattern=r"^[!-~ ]{0,500}$", description="what those tokens are asked for")
+    oauth_path: str = Field(
+        default="/token", pattern=r"^/[!-~]{0,200}$", description="where they are asked for, below the base URL"
+    )
+    headers: dict[str, str] = Field(
+        default_factory=dict, description='headers that go with every call, as a JSON object: {"ID_Teleservice": "..."}'
+    )
     timeout: float = Field(default=10.0, gt=0, le=10, description="deadline of one call, in seconds")
     max_in_flight: int = Field(
         default=64, ge=1, le=1000, description="calls to the holder under way at once, in each worker process"
@@ -135,6 +152,24 @@ class HolderSettings(BaseModel):
         description="the limits in the holder's manifests are multiplied by it: 0.5 where two machines serve, 3 where "
         "the holder grants three times as much; this machine's workers divide the result",
     )
+
+    @field_validator("headers")
+    @classmethod
+    def _headers_of_its_own(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name) or name.lower() in _OUR_HEADERS:
+                raise ValueError("names of letters, digits, - and _, and none of those that HTTP itself needs")
+            if not re.fullmatch(r"[!-~ ]{1,500}", value):
+                raise ValueError("values of 1 to 500 visible ASCII characters")
+        return headers
+
+    @model_validator(mode="after")
+    def _has_one_way_in(self) -> Self:
+        if (self.client_id is None) != (self.client_secret is None):
+            raise ValueError("client_id and client_secret go together")
+        if (self.token is None) == (self.client_id is None):
+            raise ValueError("token, or client_id and client_secret: one of them")
+        return self
 
 
 class WitnessSettings(BaseModel):

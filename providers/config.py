@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from providers.access import ClientCredentials
+
 
 @dataclass(frozen=True, slots=True)
 class HolderConfig:
@@ -14,3 +16,7 @@ class HolderConfig:
     """Calls under way at once in this process; beyond it callers are told to come back."""
     allowance: float = 1.0
     """By which the limits in its manifests are multiplied for this process: a part of them, or more than they say."""
+    credentials: ClientCredentials | None = None
+    """Where the holder gives a token only for a while; ``token`` is not used then."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Sent with every call: what else the holder knows us by."""

@@ -9,7 +9,6 @@ opens when the holder cannot be reached. What belongs to one dataset is in ``gua
 """
 
 import asyncio
-import re
 import ssl
 import time
 from collections.abc import Callable, Iterable
@@ -18,6 +17,7 @@ from math import ceil
 from typing import TypeAlias
 from urllib.parse import quote_plus, urlsplit
 
+from providers.access import TOKEN, AccessTokens
 from providers.breaker import Breaker
 from providers.config import HolderConfig
 from providers.connection import Connection, ConnectionBroken, ReplyInvalid
@@ -32,8 +32,6 @@ IDLE_SECONDS = 30.0
 Tell: TypeAlias = Callable[[str, str, float], None]
 """What an operator wants to know: ``down`` or ``back``, of which holder or dataset, for how many seconds at least."""
 
-_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-
 
 class Transport:
     """Calls one holder. Raises only :class:`providers.errors.ProviderError`."""
@@ -46,7 +44,7 @@ class Transport:
         clock: Callable[[], float] = time.monotonic,
         tell: Tell = lambda _word, _what, _seconds: None,
     ) -> None:
-        if not _TOKEN.fullmatch(config.token):
+        if config.credentials is None and not TOKEN.fullmatch(config.token):
             # Never repeated: it is a secret, whatever else it is.
             raise ValueError(f"{holder}: the access token is not one (RFC 6750 section 2.1)")
         self._holder = holder
@@ -55,10 +53,14 @@ class Transport:
         self._host = parts.hostname or ""
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._port = parts.port or (443 if self._tls else 80)
+        host = parts.netloc.rpartition("@")[2]
         self._prefix = f"GET {parts.path}"
-        self._head = (
-            f" HTTP/1.1\r\nhost: {parts.netloc.rpartition('@')[2]}\r\nauthorization: Bearer {config.token}\r\n"
-            "accept: application/json\r\nuser-agent: accord\r\n"
+        own = "".join([f"{name}: {_header_value(value)}\r\n" for name, value in config.headers])
+        self._head = f" HTTP/1.1\r\nhost: {host}\r\naccept: application/json\r\nuser-agent: accord\r\n{own}"
+        self._tokens = (
+            None
+            if config.credentials is None
+            else AccessTokens(holder, config.credentials.request(prefix=parts.path, host=host), clock=clock)
         )
         self._idle: list[Connection] = []
         """The last one used is the first one taken: those that are not needed grow old."""
@@ -94,10 +96,10 @@ class Transport:
     async def send(self, request: HolderRequest) -> HolderReply:
         """One GET, whole within the deadline."""
         self.check()
-        whole, era = self._bytes(request), self._breaker.enter()
+        era = self._breaker.enter()
         self._in_flight += 1
         try:
-            reply = await self._call(whole)
+            reply = await self._authorized(request)
         except TimeoutError:
             self._reached(era)
             raise HolderTimeout(self._holder, retry_in=RETRY_SECONDS) from None
@@ -117,6 +119,15 @@ class Transport:
             return reply
         finally:
             self._in_flight -= 1
+
+    async def _authorized(self, request: HolderRequest) -> HolderReply:
+        """The call with our token, given for good or for a while."""
+        if self._tokens is None:
+            return await self._call(self._bytes(request, self._config.token))
+        reply = await self._call(self._bytes(request, await self._tokens.current(self._call)))
+        if reply.status == 401:  # noqa: PLR2004  # RFC 6750 section 3.1
+            self._tokens.doubt()
+        return reply
 
     def _reached(self, era: int) -> None:
         if self._breaker.succeeded(era):
@@ -199,10 +210,10 @@ class Transport:
         )
         return connection
 
-    def _bytes(self, request: HolderRequest) -> bytes:
+    def _bytes(self, request: HolderRequest, token: str) -> bytes:
         target = f"{request.path}?{_query(request.query)}" if request.query else request.path
         own = "".join([f"{name}: {_header_value(value)}\r\n" for name, value in request.headers])
-        return f"{self._prefix}{target}{self._head}{own}\r\n".encode("ascii")
+        return f"{self._prefix}{target}{self._head}authorization: Bearer {token}\r\n{own}\r\n".encode("ascii")
 
 
 def _query(pairs: Iterable[tuple[str, str]]) -> str:

@@ -6,6 +6,7 @@ the citizen's, which it asks FranceConnect about. What her scopes do not open is
 
 import hmac
 import unicodedata
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -52,9 +53,21 @@ def tax_households() -> list[TaxHousehold]:
     return [TaxHousehold(one["nom_naissance"], one["prenom"], one["annees"]) for one in read]
 
 
-def router(households: Sequence[TaxHousehold], *, token: str, checker: TokenChecker) -> APIRouter:
-    """The stand-in, for gateways that hold ``token``; ``checker`` asks FranceConnect about the citizens'."""
+def router(
+    households: Sequence[TaxHousehold], *, token: str, checker: TokenChecker, credentials: str = ""
+) -> APIRouter:
+    """The stand-in, for gateways that hold ``token``; ``checker`` asks FranceConnect about the citizens'.
+
+    ``credentials``: ``client_id:client_secret`` of a gateway that is given it for an hour (RFC 6749 section 4.4).
+    """
     routes = APIRouter()
+
+    @routes.post("/token")
+    async def gateways_token(authorization: Annotated[str, Header()] = "") -> JSONResponse:
+        expected = f"Basic {b64encode(credentials.encode()).decode()}"
+        if not credentials or not hmac.compare_digest(authorization.encode(), expected.encode()):
+            return JSONResponse({"error": "invalid_client"}, 401)
+        return JSONResponse({"access_token": token, "token_type": "Bearer", "expires_in": 3600})
 
     # Asking FranceConnect waits: a plain function runs in a thread.
     @routes.get(PATH)

@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.enable_socket, pytest.mark.slow, pytest.mark.timeout(1
 FIELDS = ("revenu_fiscal_reference", "nombre_parts", "situation_familiale", "annee_revenus")
 PARTNER = Partner("portail-at-franceconnect", "a-secret-of-this-test", ("https://portail.example/retour",))
 STRANGER = Partner("stranger-at-franceconnect", "another-secret-of-this-test", ("https://ailleurs.example/retour",))
-HOLDER_TOKEN = "the-gateways-token-at-the-dgfip"
+HOLDER_TOKEN, HOLDER_SECRET = "the-gateways-token-at-the-dgfip", "the-gateways-secret-at-the-dgfip"
 SCOPES = manifests()["impot_particulier"].scopes
 MAELLE, ANSELME = 0, 1
 
@@ -100,7 +100,10 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         "ACCORD_FRANCECONNECT_DATA__CLIENT_SECRET": "accord-fd-secret",
         "ACCORD_FRANCECONNECT_DATA__KEYS": str(folder / "franceconnect.json"),
         "ACCORD_HOLDERS__DGFIP__URL": base,
-        "ACCORD_HOLDERS__DGFIP__TOKEN": HOLDER_TOKEN,
+        "ACCORD_HOLDERS__DGFIP__CLIENT_ID": "valombre",
+        "ACCORD_HOLDERS__DGFIP__CLIENT_SECRET": HOLDER_SECRET,
+        "ACCORD_HOLDERS__DGFIP__SCOPE": "RessourceIR",
+        "ACCORD_HOLDERS__DGFIP__HEADERS": '{"ID_Teleservice": "valombre-creche"}',
     }
     app = FastAPI()
     with deployed(folder / "world", settings=settings, before=_habilitate) as running:
@@ -112,7 +115,11 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         provider = Provider(f"{base}/api/v2", partners=[PARTNER, STRANGER], people=people, data_providers=registered)
         app.include_router(router(provider), prefix="/api/v2")
         with _asking(f"{base}/api/v2", keys["dgfip-fd"]) as checker:
-            app.include_router(dgfip.router(dgfip.tax_households(), token=HOLDER_TOKEN, checker=checker))
+            credentials = f"valombre:{HOLDER_SECRET}"
+            stand_in = dgfip.router(
+                dgfip.tax_households(), token=HOLDER_TOKEN, checker=checker, credentials=credentials
+            )
+            app.include_router(stand_in)
             with sandbox_running(app, port=port):
                 yield Town(running, f"{base}/api/v2")
         verdict = running.verify()
@@ -211,5 +218,5 @@ def test_neither_token_nor_income_is_written_anywhere(town: Town) -> None:
     folder = town.deployment.world.folder
     with sqlite3.connect(folder / DATABASE_FILE, timeout=10) as connection:
         written = "\n".join(connection.iterdump()) + (folder / LOG_FILE).read_text()
-    for canary in (citizens, refused, consent, "24150", "TILLEFONTAINE"):
+    for canary in (citizens, refused, consent, HOLDER_TOKEN, HOLDER_SECRET, "24150", "TILLEFONTAINE"):
         assert canary not in written, canary
