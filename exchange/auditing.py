@@ -117,6 +117,13 @@ class HumanNames:
     def __init__(self, feed: Feed, datasets: Datasets) -> None:
         self._feed = feed
         self._datasets = datasets
+        # Where datasets share a field's name, the first of them says what it is.
+        self._fields = {
+            path: field
+            for name in reversed(datasets.ids())
+            if (dataset := datasets.get(name)) is not None
+            for path, field in dataset.manifest.fields.items()
+        }
 
     def organisation(self, siret: str) -> str | None:
         """An organisation's name."""
@@ -129,6 +136,5 @@ class HumanNames:
 
     def field(self, name: str, language: Language) -> str | None:
         """A field's label."""
-        dataset = self._datasets.get(name.partition(".")[0])
-        found = None if dataset is None else dataset.manifest.fields.get(name)
+        found = self._fields.get(name)
         return None if found is None else found.label[language]
