@@ -124,7 +124,9 @@ class Transport:
         """The call with our token, given for good or for a while."""
         if self._tokens is None:
             return await self._call(self._bytes(request, self._config.token))
-        reply = await self._call(self._bytes(request, await self._tokens.current(self._call)))
+        # One deadline for both questions, and for the wait while another caller asks for the token.
+        async with asyncio.timeout(self._config.timeout):
+            reply = await self._call(self._bytes(request, await self._tokens.current(self._call)))
         if reply.status == 401:  # noqa: PLR2004  # RFC 6750 section 3.1
             self._tokens.doubt()
         return reply

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from openapi.fields import PivotIdentity, Siret
+from providers.access import ClientCredentials
 from providers.adapters.api_particulier import ApiParticulier
 from providers.breaker import FAILURES, FIRST_REST
 from providers.config import HolderConfig
-from providers.errors import ProviderError
+from providers.errors import HolderTimeout, ProviderError
 from providers.guard import Guard
 from providers.manifest import Limits, Manifest, Window, manifests
-from providers.port import Query
+from providers.port import HolderRequest, Query
 from providers.rate import Rate
 from providers.transport import Transport
 from tests.certificates import certificate
@@ -382,3 +383,20 @@ def _sockets_to(port: int) -> set[str]:
         with suppress(OSError):
             mine.add(str(descriptor.readlink()))
     return remote & mine
+
+
+def test_callers_that_wait_for_a_token_that_never_comes_wait_for_one_deadline_not_for_each_others() -> None:
+    async def run(holder: HostileHolder) -> None:
+        config = HolderConfig(holder.url, "", timeout=0.5, credentials=ClientCredentials("id", "secret"))
+        transport = Transport("h", config)
+        await transport.start()
+        began = time.monotonic()
+        callers = [transport.send(HolderRequest("/data", ())) for _ in range(20)]
+        outcomes = await asyncio.gather(*callers, return_exceptions=True)
+        await transport.close()
+        assert {type(one) for one in outcomes} == {HolderTimeout}
+        # One after the other they would take ten seconds.
+        assert time.monotonic() - began < 5
+
+    with _holder("silent") as holder:
+        asyncio.run(run(holder))
