@@ -32,6 +32,8 @@ class CompanyWorld:
     editors: str
     ended: str
     """A token of yesterday."""
+    elsewhere: str
+    """A token that is good from one address alone, which is not ours."""
     http: httpx.Client
 
     @property
@@ -54,10 +56,11 @@ def asking_about_companies(
 ) -> Iterator[CompanyWorld]:
     (port,) = free_ports(1)
     companies = Companies(reference / "api-entreprise" / "fixtures", token=HOLDER_TOKEN)
-    (others, others_digest), (editors, editors_digest), (ended, ended_digest) = (new_token() for _ in range(3))
+    made = [new_token() for _ in range(4)]
+    others, editors, ended, elsewhere = (token for token, _ in made)
 
     def add_to_registry(world: World) -> None:
-        added = _registry(others_digest, editors_digest, ended_digest)
+        added = _registry(*(digest for _, digest in made))
         world.registry.write_text(world.registry.read_text() + added, encoding="utf-8")
         run_accord(["registry", "load", str(world.registry)], folder=world.folder)
 
@@ -71,10 +74,10 @@ def asking_about_companies(
         deployed(folder, settings=given, before=add_to_registry) as running,
         httpx.Client(timeout=20, trust_env=False) as http,
     ):
-        yield CompanyWorld(running, companies, others, editors, ended, http)
+        yield CompanyWorld(running, companies, others, editors, ended, elsewhere, http)
 
 
-def _registry(others: str, editors: str, ended: str) -> str:
+def _registry(others: str, editors: str, ended: str, elsewhere: str) -> str:
     today = datetime.now(UTC).date()
     begins, ends = today - timedelta(days=2), today + timedelta(days=300)
     return f"""
@@ -109,6 +112,15 @@ organisation = "{TOWN_SIRET}"
 sender_constraint = "none"
 token_sha256 = "{ended}"
 token_until = {begins}
+
+[[client]]
+client_id = "ailleurs"
+name = "Application d'une seule adresse"
+organisation = "{TOWN_SIRET}"
+sender_constraint = "none"
+token_sha256 = "{elsewhere}"
+token_until = {ends}
+allowed_ips = ["192.0.2.7"]
 
 [[delegation]]
 id = "valombre-editeur"

@@ -186,6 +186,7 @@ def _codes(answer: httpx.Response) -> list[str]:
         (lambda world, path: world.get(path, token=""), 401, ["00101"]),
         (lambda world, path: world.get(path, token="accord_unknown"), 401, ["00101"]),
         (lambda world, path: world.get(path, token=world.ended), 401, ["00103"]),
+        (lambda world, path: world.get(path, token=world.elsewhere), 403, ["00107"]),
         (lambda world, path: world.get(path, recipient=OTHER_TOWN_SIRET), 403, ["00100"]),
         (lambda world, path: world.get(path, token=world.editors), 403, ["00100"]),
         (lambda world, path: world.get(path, delegation_id="none-of-that-name"), 403, ["00100"]),
