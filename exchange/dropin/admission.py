@@ -116,9 +116,11 @@ def _query(question: Question, fields: tuple[str, ...], identity: PivotIdentity 
 
 
 def _offered(question: Question, key: bytes) -> tuple[tuple[GroundKind, ...], dict[str, DetailValue]]:
-    """The grounds that a call may rest on, the better first, and what is sealed of an agent and her reason."""
+    """The grounds that a call may rest on, the better first, and what is sealed: ``acr``, an agent and her reason."""
     agent, reason = question.call.header(AGENT_HEADER), question.call.header(REASON_HEADER)
     why: dict[str, DetailValue] = {}
+    if question.visitor.acr:
+        why["acr"] = question.visitor.acr
     if agent is not None:
         why["agent"] = agent_of(agent, key)
     if reason is not None:

@@ -115,7 +115,7 @@ class ApiParticulier:
         if client is None:
             raise AccordError("client_unknown")
         self._evidence.check_address(call, client)
-        return Visitor(client, franceconnect=checked.identity, scopes=checked.scopes)
+        return Visitor(client, franceconnect=checked.identity, scopes=checked.scopes, acr=checked.acr)
 
     async def _checked(self, call: Call, franceconnect: FranceConnectTokens) -> CheckedToken:
         """Whose the token is. Whoever sends one made-up token after another does not reach FranceConnect through us."""

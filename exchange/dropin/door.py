@@ -52,6 +52,8 @@ class Visitor:
     """The citizen, as FranceConnect told it of her own token."""
     scopes: tuple[str, ...] = ()
     """What that token opens."""
+    acr: str = ""
+    """How sure FranceConnect is of her."""
 
 
 @dataclass(frozen=True, slots=True)

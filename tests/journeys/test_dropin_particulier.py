@@ -245,6 +245,7 @@ def test_whom_an_access_was_about_and_who_asked_is_sealed_the_same_whatever_the_
     assert [one["citizen"] for one in (told, asked, looked_up)] == [hers] * 3
     assert looked_up["agent"] == agent_of("agent-7", here.deployment.keyring().pseudonym)
     assert looked_up["reason"] == "Dossier 12"
+    assert told["acr"] == "eidas1"
     assert "agent" not in asked
     assert "agent-7" not in str(looked_up)
 
