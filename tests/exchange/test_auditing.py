@@ -14,7 +14,7 @@ def test_every_field_of_every_dataset_has_its_label_whatever_its_name_begins_wit
         {name: HolderConfig("http://127.0.0.1:9", "token") for name in ("api_particulier", "api_entreprise")}
     )
     names = HumanNames(_NoFeed(), datasets)  # type: ignore[arg-type]  # names of fields need no registry
-    assert names.field("enfants.date_naissance", "fr") == "Dates de naissance des enfants"
+    assert names.field("enfants.date_naissance", "fr") == "Date de naissance des enfants"
     for dataset in datasets.ids():
         offered = datasets.get(dataset)
         assert offered is not None
