@@ -412,6 +412,48 @@ def test_the_public_keys_for_franceconnect_are_published_without_their_private_h
     assert "d" not in key
 
 
+HOSTILE_QUERIES = (
+    b"recipient=%00",
+    b"recipient=%FF%FE",
+    b"recipient=%ED%A0%80",
+    b"nomNaissance=%E2%80%AE&prenoms[]=" + b"A" * 9_000,
+    b"prenoms[]=" + b"&prenoms[]=".join([b"A"] * 70),
+    b"prenoms[]=&prenoms[]=&prenoms=X&prenoms[0]=Y",
+    b"anneeDateNaissance=1e3&moisDateNaissance=%D9%A3&jourDateNaissance=--1",
+    b"anneeDateNaissance=0000&moisDateNaissance=00&jourDateNaissance=00",
+    b"codeCogInseePaysNaissance=99100&nomCommuneNaissance=%0A&codeCogInseeDepartementNaissance=%27",
+    b"delegation_id=%27%20OR%201=1&annee=2026%00&mois=",
+    b";&;&=&==&%",
+    b"token=x&token=y",
+)
+HOSTILE_HEADERS = (
+    b"X-Agent-Id: \xff\xfe\r\nX-Agent-Reason: x\r\n",
+    b"X-Agent-Id: a\r\nX-Agent-Id: b\r\n",
+    b"X-Accord-Consent-Token: a.b.c\r\n",
+    b"X-Accord-Consent-Token: " + b"A" * 17_000 + b"\r\n",
+    b"X-Accord-Consent-Token: \xff\r\n",
+    b"DPoP: x\r\nDPoP: y\r\n",
+    b"Accept: \xff;q=\r\nAccept-Language: \xff\r\nCache-Control: \xff\r\n",
+)
+HOSTILE_TOKENS = (b"eyJ0eXAiOiJhdCtqd3QifQ.e30.", b"..", b"\xff", b"a b", b"A" * 17_000)
+
+
+def test_hostile_bytes_are_refused_and_never_a_defect(here: Town) -> None:
+    right = b"recipient=" + TOWN_SIRET.encode()
+    token = here.tokens["noethys"].encode()
+    requests = [(query, b"", token) for query in HOSTILE_QUERIES]
+    requests += [(right, headers, token) for headers in HOSTILE_HEADERS]
+    requests += [(right, b"", one) for one in HOSTILE_TOKENS]
+    for path in (IDENTITE.encode(), FRANCE_CONNECT.encode(), b"/api/introspect"):
+        for query, headers, bearer in requests:
+            head = b"Host: accord\r\n" + headers + b"Authorization: Bearer " + bearer + b"\r\n\r\n"
+            status, _, body = raw(here.deployment.url, b"GET " + path + b"?" + query + b" HTTP/1.1\r\n" + head)
+            assert 400 <= status < 500 or path == b"/api/introspect", (status, query, headers, bearer)
+            assert status < 500, (status, path, query, headers, body)
+            time.sleep(0.04)
+    assert '"defect"' not in (here.deployment.world.folder / "accord.log").read_text(errors="replace")
+
+
 def test_nothing_of_a_person_or_a_token_is_in_the_log_or_the_logs(here: Town) -> None:
     secrets = [*here.tokens.values(), "AXELLE", "MARTIN", "LEFEBVRE", "Instruction du dossier", "agent-7", "1989-12"]
     written = "\n".join(here.deployment.entries())
