@@ -20,12 +20,13 @@ import pytest
 
 from openapi.problem import problems
 from providers.breaker import FAILURES
+from sandbox.browser import Browser
 from sandbox.servers import run_accord
 from sandbox.world import DATABASE_FILE, World
 from tests.certificates import certificate
 from tests.conftest import REPOSITORY
 from tests.hostile_holder import HostileHolder
-from tests.journeys.citizen import authorize
+from tests.journeys.citizen import authorize, log_in
 from tests.journeys.deployment import Deployment, deployed, workers_of
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(180)]
@@ -54,9 +55,9 @@ class _Scene:
         (pid,) = workers_of(self.deployment.process)
         return pid
 
-    def token(self, dataset: str = _TROUBLED) -> str:
+    def token(self, dataset: str = _TROUBLED, *, person: int = 0) -> str:
         detail = {"type": f"urn:accord:{dataset}", "datatypes": list(_FIELDS)}
-        return self.deployment.token(detail=detail).decode()
+        return self.deployment.token(person=person, detail=detail).decode()
 
     def ask(self, dataset: str = _TROUBLED, *, token: str | None = None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {token or self.token(dataset)}"}
@@ -287,6 +288,25 @@ def test_what_a_manifest_lets_be_kept_is_served_without_the_holder_logged_as_suc
     run_accord(["grants", "resume", grant], folder=deployment.world.folder)
     _until(lambda: scene.ask("garde_un_moment", token=consent).status_code == 200)
     assert scene.holder.connections == called + 2
+
+
+def test_when_a_withdrawal_is_acknowledged_nothing_is_kept_about_its_citizen_any_more(scene: _Scene) -> None:
+    deployment, dataset = scene.deployment, "garde_un_moment"
+    with Browser() as browser:
+        consent = authorize(_asking_for(deployment, dataset), person=1)
+        grant = jwt.decode(consent, options={"verify_signature": False})["grant_id"]
+        # Another authorisation of hers, which stands: only under one that stands can be seen what is kept.
+        other = scene.token(dataset, person=1)
+        called = scene.holder.connections
+        served = [scene.ask(dataset, token=token).status_code for token in (consent, other, other)]
+        assert (served, scene.holder.connections) == ([200, 200, 200], called + 1)
+        page = f"{deployment.url}/mes-autorisations/{grant}/retrait"
+        asked = log_in(deployment, browser, browser.open(page), person=1)
+        asked = asked if asked.url == page else browser.open(page)
+        browser.press(asked.button(action="/retrait"))
+        assert scene.ask(dataset, token=other).status_code == 200
+        assert scene.holder.connections == called + 2
+        assert scene.ask(dataset, token=consent).status_code == 403
 
 
 def _asking_for(deployment: Deployment, dataset: str) -> Deployment:
