@@ -16,7 +16,7 @@ from exchange.dropin.call import Call, read_call
 from exchange.dropin.company_call import read_question
 from exchange.dropin.company_paths import Routes
 from exchange.dropin.door import Passage, Visitor
-from exchange.dropin.errors import ParametersRefused
+from exchange.dropin.errors import ParametersRefused, provider_of, refused
 from exchange.dropin.older_versions import OLDER
 from exchange.dropin.privileges import privileges
 from exchange.dropin.pulse import Pulse
@@ -151,6 +151,12 @@ def test_a_citizens_dataset_is_not_behind_this_door(datasets: Datasets) -> None:
     assert not _entrance(datasets, _registry()).serves("/impotparticulier/1.0/situations/ir/assiettes/annrev/2024")
 
 
+def _check_refusal(error: AccordError, number: str) -> None:
+    said = json.dumps({name: str(value) for name, value in error.facts.items()})
+    assert error.slug in {"parameters_refused", "recipient_is_the_company", "request_malformed"}
+    assert len(number) < 4 or number not in said
+
+
 _TEXT = st.text(max_size=12) | st.sampled_from(["", " ", TOWN, COMPANY, "x" * 251, "\u0000", "é", "%"])
 
 
@@ -170,13 +176,7 @@ def test_whatever_is_asked_is_a_sound_question_or_a_declared_refusal(
     try:
         question = read_question(_call(query=urlencode(pairs).encode() + noise), route)
     except AccordError as error:
-        refused = error
-    else:
-        refused = None
-    if refused is not None:
-        said = json.dumps({name: str(value) for name, value in refused.facts.items()})
-        assert refused.slug in {"parameters_refused", "recipient_is_the_company", "request_malformed"}
-        assert len(number) < 4 or number not in said
+        _check_refusal(error, number)
         return
     assert (question.company, len(question.recipient)) == (number, 14)
     assert question.context.strip()
@@ -329,6 +329,27 @@ def test_a_provider_is_as_it_answered_last_and_unknown_after_a_quarter_of_an_hou
     assert ping() == (502, "bad_gateway")
     now[0] += 901
     assert ping() == (200, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("slug", "path", "status", "code", "name"),
+    [
+        ("document_not_issued", "/v4/urssaf/unites_legales/1/attestation_vigilance", 502, "04503", "ACOSS"),
+        ("document_under_review", "/v4/urssaf/unites_legales/1/attestation_vigilance", 502, "04501", "ACOSS"),
+        ("document_not_issued", "/v4/dgfip/unites_legales/1/attestation_fiscale", 502, "03501", "DGFIP - Adélie"),
+        ("company_unknown_to_holder", "/v3/inpi/rne/unites_legales/1/extrait_rne", 404, "34003", "INPI - RNE"),
+        ("company_not_disclosed", "/v3/insee/sirene/unites_legales/1", 451, "01005", "INSEE"),
+        ("holder_timeout", "/v3/ademe/etablissements/1/certification_rge", 504, "19002", "ADEME"),
+    ],
+)
+def test_what_a_provider_says_of_a_company_has_its_own_code(
+    slug: str, path: str, status: int, code: str, name: str
+) -> None:
+    said = refused(AccordError(slug, provider="api_entreprise", retry_in=1), provider=provider_of(path))
+    (error,) = json.loads(said.body)["errors"]
+    assert (said.status, error["code"], error["meta"]["provider"]) == (status, code, name)
+    assert error["title"]
+    assert error["detail"]
 
 
 def test_pings_list_the_providers_that_are_offered_alone() -> None:
