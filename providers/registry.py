@@ -23,6 +23,10 @@ ADAPTERS: Mapping[str, Callable[[Manifest], Adapter]] = {
 """By name; a holder of that name needs not say it."""
 
 
+SWEEP_SECONDS = 1.0
+"""Between two looks at what is kept, while anything is."""
+
+
 class Dataset:
     """A dataset, what guards its holder, and the answers that may be kept."""
 
@@ -30,6 +34,7 @@ class Dataset:
         self.manifest = manifest
         self._guard = guard
         self._cache = cache if manifest.cache_seconds else None
+        self._is_sweeping = False
 
     async def fetch(self, query: Query) -> Answer:
         """The holder's answer, kept or new. Raises :class:`providers.errors.ProviderError`."""
@@ -38,9 +43,20 @@ class Dataset:
         if (kept := self._cache.take(query)) is not None:
             return kept
         answer = await self._guard.ask(query)
-        if self._cache.keep(query, answer, self.manifest.cache_seconds):
-            asyncio.get_running_loop().call_later(self.manifest.cache_seconds, self._cache.expire)
+        if self._cache.keep(query, answer, self.manifest.cache_seconds) and not self._is_sweeping:
+            self._sweep_later(asyncio.get_running_loop(), self._cache)
         return answer
+
+    def _sweep_later(self, loop: asyncio.AbstractEventLoop, cache: Cache) -> None:
+        self._is_sweeping = True
+        loop.call_later(SWEEP_SECONDS, self._sweep, loop, cache)
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop, cache: Cache) -> None:
+        """What is over leaves the memory, though nobody asks for it."""
+        cache.expire()
+        self._is_sweeping = False
+        if len(cache):
+            self._sweep_later(loop, cache)
 
 
 class Datasets:

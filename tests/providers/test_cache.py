@@ -4,8 +4,9 @@ import threading
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from openapi.fields import PivotIdentity, Siret
 from providers.cache import MAX_ANSWER_BYTES, Cache
@@ -192,3 +193,60 @@ def test_an_answer_moved_under_another_question_does_not_open(world: _World) -> 
     assert world.cache.take(_query(name="Autre")) is None
     mine.fields = ("a.b", "a.c", "a.d")
     assert world.cache.take(_query("a.d")) is None
+
+
+class CacheMachine(RuleBasedStateMachine):
+    """Against a model that keeps everything in clear: who, fields, authorisations, until when."""
+
+    people = st.sampled_from(["Na", "Nb"])
+    grants = st.sampled_from([1, 2, 3])
+    fields = st.sampled_from([("a.b",), ("a.c",), ("a.b", "a.c")])
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = _World()
+        self.model: dict[str, tuple[tuple[str, ...], set[int], float]] = {}
+
+    @rule(name=people, grant=grants, fields=fields, seconds=st.integers(1, 60))
+    def one_is_kept(self, name: str, grant: int, fields: tuple[str, ...], seconds: int) -> None:
+        query = _query(*fields, name=name, grant=grant)
+        kept = self.world.cache.keep(query, _answer(name), seconds)
+        assert kept == (grant not in self.world.ended)
+        if kept:
+            self.model[name] = (fields, {grant}, self.world.now + seconds)
+
+    @rule(name=people, grant=grants, fields=fields)
+    def one_is_asked_for(self, name: str, grant: int, fields: tuple[str, ...]) -> None:
+        found = self.world.cache.take(_query(*fields, name=name, grant=grant))
+        kept = self.model.get(name)
+        if kept is None or grant in self.world.ended or kept[2] <= self.world.now or not set(fields) <= set(kept[0]):
+            assert found is None
+            return
+        kept[1].add(grant)
+        assert found is not None
+        whole = {"b": name, "c": 2}
+        assert found.record == {"a": {path.split(".")[1]: whole[path.split(".")[1]] for path in fields}}
+
+    @rule(grant=grants)
+    def one_ends(self, grant: int) -> None:
+        self.world.ended.add(grant)
+        self.world.cache.forget(grant)
+        self.model = {name: kept for name, kept in self.model.items() if grant not in kept[1]}
+
+    @rule(grant=grants)
+    def one_is_resumed(self, grant: int) -> None:
+        self.world.ended.discard(grant)
+
+    @rule(seconds=st.integers(0, 40))
+    def time_passes(self, seconds: int) -> None:
+        self.world.now += seconds
+        self.world.cache.expire()
+        self.model = {name: kept for name, kept in self.model.items() if kept[2] > self.world.now}
+
+    @invariant()
+    def nothing_else_is_kept(self) -> None:
+        assert len(self.world.cache) == len(self.model)
+
+
+CacheMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+test_what_is_kept_is_what_its_model_keeps = CacheMachine.TestCase

@@ -17,12 +17,14 @@ from openapi.fields import PivotIdentity, Siret
 from providers.access import ClientCredentials
 from providers.adapters.api_particulier import ApiParticulier
 from providers.breaker import FAILURES, FIRST_REST
+from providers.cache import Cache
 from providers.config import HolderConfig
 from providers.errors import HolderTimeout, ProviderError
 from providers.guard import Guard
 from providers.manifest import Limits, Manifest, Window, manifests
 from providers.port import HolderRequest, Query
 from providers.rate import Rate
+from providers.registry import Dataset
 from providers.transport import Transport
 from tests.certificates import certificate
 from tests.hostile_holder import HostileHolder
@@ -399,4 +401,24 @@ def test_callers_that_wait_for_a_token_that_never_comes_wait_for_one_deadline_no
         assert time.monotonic() - began < 5
 
     with _holder("silent") as holder:
+        asyncio.run(run(holder))
+
+
+def test_what_is_kept_leaves_the_memory_after_its_time_though_nobody_asks() -> None:
+    async def run(holder: HostileHolder) -> None:
+        async with _desk(holder.url) as desk:
+            cache = Cache(stands=lambda _index: True)
+            dataset = Dataset(replace(_MANIFEST, cache_seconds=1), desk.guard(), cache)
+            query = replace(_QUERY, status_index=7)
+            answers = [await dataset.fetch(query) for _ in range(3)]
+            assert [one.cached for one in answers] == [False, True, True]
+            assert (holder.connections, len(cache)) == (1, 1)
+            await _until(lambda: not len(cache))
+            assert not (await dataset.fetch(query)).cached
+            # Without an authorisation nothing is kept, without the manifest's word neither.
+            assert not [await dataset.fetch(_QUERY) for _ in range(2)][1].cached
+            plain = Dataset(_MANIFEST, desk.guard(), cache)
+            assert not [await plain.fetch(query) for _ in range(2)][1].cached
+
+    with _holder("serves") as holder:
         asyncio.run(run(holder))
