@@ -8,6 +8,7 @@ from joserfc.jwk import ECKey, KeySet
 from pydantic import SecretStr
 
 from exchange.app import Accord
+from exchange.catalogue.doors import doors_of
 from exchange.database import migrate
 from exchange.keyring import make_keyring
 from exchange.settings import FranceConnectDataSettings, FranceConnectSettings, HolderSettings, Settings
@@ -36,6 +37,7 @@ def current_contract() -> str:
                     {one.dataset: list(one.fields) for one in offered if one.subject == "citizen"},
                     companies=[_company(one) for one in offered if one.subject == "company"],
                     bundles={name: one.title["en"] for name, one in bundles().items()},
+                    drop_in=[door.path for one in offered for door in doors_of(one) if door.kind == "drop_in"],
                 )
             )
         finally:

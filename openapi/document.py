@@ -47,15 +47,17 @@ def build(
     *,
     companies: Sequence[CompanyDataset] = (),
     bundles: Mapping[str, str] = MappingProxyType({}),
+    drop_in: Iterable[str] = (),
 ) -> Json:
     """The whole document from the framework's own and the datasets offered.
 
     ``datasets``: those about citizens, each with its field names; ``bundles``: of datasets about companies, each with
-    its title.
+    its title. ``drop_in``: the State's own paths that are served here as the State's own contracts say.
     """
     document = deepcopy(framework)
     document["servers"] = [{"url": "/"}]
     document["info"]["description"] = _description()
+    document["x-drop-in-paths"] = sorted(drop_in)
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update({"Problem": _problem_schema(), "Exchange": exchange_schema()})
     components["schemas"].update(company_schemas(exchange_schema()))
@@ -107,7 +109,9 @@ def committed() -> str:
 def _description() -> str:
     return (
         "Accord exchanges citizens' data between administrations with the citizen's authorisation. Every answer of "
-        "an exchange carries a receipt: a C2SP tlog-proof that the access stands in the log."
+        "an exchange carries a receipt: a C2SP tlog-proof that the access stands in the log. The paths under "
+        "x-drop-in-paths are those of API Particulier and API Entreprise and answer as the State's own OpenAPI files "
+        "of them say."
     )
 
 

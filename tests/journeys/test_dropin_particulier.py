@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import yaml
 from jsonschema import ValidationError  # type: ignore[import-untyped]  # has no types
 
 from consent.identity import pseudonym
 from exchange.dropin.grounds import agent_of
+from openapi.document import committed
 from sandbox.api_particulier import Family, identity_of
 from sandbox.world import TOWN_SIRET
 from tests.journeys.dropin import FIELDS, FRANCE_CONNECT, IDENTITE, OTHER_TOWN, OTHERS, Town, params_of, raw, town
@@ -348,6 +350,14 @@ def test_each_bad_parameter_is_named_with_the_states_code(here: Town) -> None:
         time.sleep(0.05)
     several = here.get(IDENTITE, here.tokens["noethys"], {**right, "recipient": "1", "sexeEtatCivil": ""})
     assert [one["source"]["parameter"] for one in several.json()["errors"]] == ["recipient", "sexeEtatCivil"]
+
+
+def test_every_path_that_the_contract_announces_is_served(here: Town) -> None:
+    announced = [path for path in yaml.safe_load(committed())["x-drop-in-paths"] if "{" not in path]
+    assert {IDENTITE, FRANCE_CONNECT} < set(announced)
+    for path in announced:
+        refused(here.get(path, None), 401, "00101", "application_token_missing")
+    assert here.get("/v3/dss/nothing/identite", None).status_code == 404
 
 
 def test_who_is_not_known_is_refused_in_the_states_codes(here: Town) -> None:
