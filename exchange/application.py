@@ -52,5 +52,8 @@ def authenticate(
         raise AccordError("application_token_expired")
     recipient.check_address(scope, client)
     if client.token_jkt is None:
+        if proofs:
+            # A proof is never passed over: the token it came with is not what its sender believes.
+            raise AccordError("dpop_key_mismatch")
         return Caller(client)
     return Caller(client, (recipient.check_proof(scope, proofs, token, jkt=client.token_jkt, now=now),))
