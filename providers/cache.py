@@ -159,7 +159,8 @@ def _may_be_kept(query: Query) -> bool:
     # A FranceConnect token is the holder's to check, each time.
     if query.franceconnect_token is not None:
         return False
-    return query.identity is None or query.status_index is not None
+    # A citizen asked about by a number has no identity here and is no company.
+    return query.company is not None or query.status_index is not None
 
 
 def _whom(query: Query) -> object:

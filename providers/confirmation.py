@@ -8,20 +8,22 @@ import unicodedata
 from collections.abc import Mapping
 
 from openapi.fields import PivotIdentity
-from providers.manifest import Manifest
+from providers.manifest import IdentityPart
 
 _UNKNOWN = "00"
 
 
-def confirms(manifest: Manifest, record: Mapping[str, object], identity: PivotIdentity) -> bool:
-    """Whether each field that the manifest's ``confirms`` names agrees with the identity."""
-    return all(_AGREES[part](_at(record, path), identity) for part, path in manifest.confirms.items())
+def confirms(fields: Mapping[IdentityPart, str], record: Mapping[str, object], identity: PivotIdentity) -> bool:
+    """Whether each of ``fields``, a manifest's ``confirms``, agrees with the identity."""
+    return all(_AGREES[part](_at(record, path), identity) for part, path in fields.items())
 
 
 def _at(record: Mapping[str, object], path: str) -> str:
     value: object = record
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return " ".join(value)
     return value if isinstance(value, str) else ""
 
 

@@ -35,7 +35,7 @@ _KEYS = frozenset(
     {"dataset", "title", "holder", "provider", "subject", "legal_basis", "retention", "path", "scopes", "fields"}
 )
 _ASKING = frozenset({"adapter", "identity", "given_names", "confirms", "items", "parameters", "franceconnect_token"})
-_OPTIONAL = _ASKING | {"opens", "limits", "maintenance", "cache_seconds", "links", "meta"}
+_OPTIONAL = _ASKING | {"identifiers", "opens", "limits", "maintenance", "cache_seconds", "links", "meta"}
 _LANGUAGE_KEYS = frozenset({"fr", "en"})
 _FIELD_OPTIONAL = frozenset({"nullable", "about", "many", "example"})
 _PARAMETER_OPTIONAL = frozenset({"required", "personal"})
@@ -103,6 +103,15 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Identifier:
+    """A number by which the holder is asked too, at the path beside the manifest's own that ends with its name."""
+
+    parameter: Parameter
+    confirms: Mapping[IdentityPart, str]
+    """Fields of the answer that must agree with the citizen's identity where the access rests on her agreement."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What the holder allows us: ``requests`` in ``seconds``, shared by the datasets of the same ``group``."""
 
@@ -148,6 +157,8 @@ class Manifest:
     """How many of her given names, at most."""
     confirms: Mapping[IdentityPart, str] = field(default_factory=dict)
     """Fields of the answer that must agree with the citizen's identity: for a question that names her otherwise."""
+    identifiers: Mapping[str, Identifier] = field(default_factory=dict)
+    """By name: asked by through the drop-in door alone, where applications know her by one."""
     items: str | None = None
     """Where the holder's ``data`` is a list of ``{data, links, meta}``: the name under which its fields stand here."""
     opens: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -257,6 +268,9 @@ def _manifest(table: Table) -> Manifest:
         identity=_identity(table),
         given_names=table.number("given_names", most=10, least=1, absent=3),
         confirms=_confirms(table),
+        identifiers={
+            name: _identifier(name, row, where, table.faults) for name, where, row in table.named("identifiers")
+        },
         opens=_opens(table),
         items=table.text("items") if table.has("items") else None,
         parameters={name: _parameter(name, row, where, table.faults) for name, where, row in table.named("parameters")},
@@ -291,8 +305,17 @@ def _opens(table: Table) -> Mapping[str, tuple[str, ...]]:
     return {scope: inner.texts(scope) for scope in table.texts("scopes") if inner.has(scope)}
 
 
+def _identifier(name: str, row: object, where: str, faults: list[str]) -> Identifier:
+    table = Table(row, where, faults, required=_LANGUAGE_KEYS | {"pattern"}, optional=frozenset({"confirms"}))
+    return Identifier(_parameter_of(name, table), _confirms(table))
+
+
 def _parameter(name: str, row: object, where: str, faults: list[str]) -> Parameter:
     table = Table(row, where, faults, required=_LANGUAGE_KEYS | {"pattern"}, optional=_PARAMETER_OPTIONAL)
+    return _parameter_of(name, table)
+
+
+def _parameter_of(name: str, table: Table) -> Parameter:
     pattern = re.compile("")
     try:
         pattern = re.compile(table.text("pattern"))

@@ -25,6 +25,7 @@ def check_whole(table: Table, manifest: "Manifest") -> None:
     _check_fields(table, manifest)
     _check_opens(table, manifest)
     _check_confirms(table, manifest)
+    _check_identifiers(table, manifest)
 
 
 def _check_names(table: Table, manifest: "Manifest") -> None:
@@ -53,6 +54,15 @@ def _check_opens(table: Table, manifest: "Manifest") -> None:
 
 
 def _check_confirms(table: Table, manifest: "Manifest") -> None:
-    for part, path in manifest.confirms.items():
-        if path not in manifest.fields:
-            table.fault(f"confirms.{part}", f"{path!r} is not a field")
+    said = {"confirms": manifest.confirms}
+    said |= {f"identifiers.{name!r}.confirms": one.confirms for name, one in manifest.identifiers.items()}
+    for key, confirms in said.items():
+        for part, path in confirms.items():
+            if path not in manifest.fields:
+                table.fault(f"{key}.{part}", f"{path!r} is not a field")
+
+
+def _check_identifiers(table: Table, manifest: "Manifest") -> None:
+    for name in manifest.identifiers:
+        if not _NAME.fullmatch(name) or name in manifest.parameters:
+            table.fault(f"identifiers.{name!r}", "2 to 64 small letters, digits and _, and no parameter's name")

@@ -32,6 +32,9 @@ class Query:
     """When the dataset is about one; a SIRET serves where a SIREN is asked for."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """What the manifest's ``[parameters]`` ask for besides, checked against it."""
+    identifier: str | None = None
+    """Which of ``parameters`` the holder is asked by, in the place of an identity: without one, no answer is held
+    against anybody. None: by the identity."""
     context: str = ""
     object: str = ""
     """Why a company's data is asked for, as API Entreprise wants it: kind of procedure, and its name or number."""

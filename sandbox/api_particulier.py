@@ -12,7 +12,7 @@ import hmac
 import json
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,10 +22,10 @@ from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse
 
 from openapi.fields import FRANCE, CogCode, InvalidValue, PivotIdentity, siret
-from providers.adapters.api_particulier import PARAMETERS
+from providers.adapters.api_particulier import PARAMETERS, beside
 from providers.manifest import Manifest
 from providers.registry import catalogue
-from sandbox.records import login_of, record_of
+from sandbox.records import ine_of, login_of, record_of
 
 ADAPTER = "api_particulier"
 _TEXTS = (
@@ -108,6 +108,9 @@ def router(families: Sequence[Family], token: str, manifests: Mapping[str, Manif
     for manifest in (catalogue() if manifests is None else manifests).values():
         if manifest.adapter == ADAPTER:
             routes.add_api_route(manifest.path, _endpoint(manifest, families, token), methods=["GET"])
+            for name in manifest.identifiers:
+                asking = replace(manifest, identity=(), parameters={name: manifest.identifiers[name].parameter})
+                routes.add_api_route(beside(manifest.path, name), _endpoint(asking, families, token), methods=["GET"])
     return routes
 
 
@@ -154,7 +157,7 @@ def _find(
 ) -> Family | None:
     if not manifest.identity:
         names = {query.get(name) for name in manifest.parameters}
-        named = [family for family in families if login_of(family.params) in names]
+        named = [family for family in families if {login_of(family.params), ine_of(family.params)} & names]
         return max(named, key=lambda family: _stated(family.params), default=None)
     sent = {name for part in manifest.identity for name in PARAMETERS[part]}
     told = [name for name in _TEXTS if name in sent]

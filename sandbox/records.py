@@ -6,6 +6,7 @@ the manifest's own examples.
 
 import unicodedata
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from providers.manifest import Field, Manifest
@@ -13,6 +14,8 @@ from providers.manifest import Field, Manifest
 _BY_TYPE: Mapping[str, object] = {"string": "exemple", "date": "2026-01-01", "integer": 1, "number": 1, "boolean": True}
 _HERS = ("identite", "titulaire")
 """Objects of a record that are about the citizen herself."""
+_LISTED = frozenset({("statut_etudiant", "admissions")})
+"""Objects, by dataset, of which the holder lists as many as there are: a manifest crosses lists without a word."""
 
 
 def record_of(manifest: Manifest, family: Any) -> dict[str, Any]:
@@ -30,6 +33,9 @@ def record_of(manifest: Manifest, family: Any) -> dict[str, Any]:
             record[top] = _completed(record.get(top, household[top]), below, field)
         else:
             _put(record, [top, *below], _value(path, field, family))
+    for dataset, top in _LISTED:
+        if dataset == manifest.dataset and isinstance(record.get(top), dict):
+            record[top] = [record[top]]
     return record
 
 
@@ -38,6 +44,12 @@ def login_of(params: Mapping[str, Any]) -> str:
     names = [*[str(name) for name in params.get("prenoms", ())][:1], str(params["nomNaissance"])]
     bare = unicodedata.normalize("NFKD", ".".join(names).lower())
     return "".join(one for one in bare if one.isascii() and (one.isalnum() or one in ".-"))
+
+
+def ine_of(params: Mapping[str, Any]) -> str:
+    """A student's national number (INE), made up from who she is: nine digits and two letters."""
+    number = int.from_bytes(sha256(login_of(params).encode()).digest()) % 10**9
+    return f"{number:09}AB"
 
 
 def _completed(value: Any, below: list[str], field: Field) -> Any:

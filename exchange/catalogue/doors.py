@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from exchange.dropin.citizen_paths import ways_to
 from exchange.identify import PATH
 from exchange.model import GroundKind
 from providers.manifest import Manifest
@@ -41,10 +42,7 @@ def _peers_paths(manifest: Manifest) -> tuple[str, ...]:
     """The paths of the State's API that are served here too, for applications that were written for it."""
     if manifest.holder == "api_entreprise":
         return (manifest.path,)
-    stem, _, last = manifest.path.rpartition("/")
-    if manifest.holder == "api_particulier" and last == "identite":
-        return manifest.path, f"{stem}/france_connect"
-    return ()
+    return tuple(ways_to(manifest))
 
 
 def grounds_of(manifest: Manifest) -> tuple[GroundKind, ...]:
@@ -52,4 +50,7 @@ def grounds_of(manifest: Manifest) -> tuple[GroundKind, ...]:
     if manifest.subject == "company":
         return ("company",)
     # Accord's own door takes consent tokens; the other grounds are shown at the State's paths.
-    return GROUNDS if _peers_paths(manifest) else GROUNDS[:1]
+    modes = {way.mode for way in ways_to(manifest).values()}
+    if not modes:
+        return GROUNDS[:1]
+    return GROUNDS if "france_connect" in modes else tuple(one for one in GROUNDS if one != "franceconnect")

@@ -6,8 +6,9 @@ from audit.model import DetailValue
 from consent.identity import pseudonym
 from exchange import journal
 from exchange.dropin.call import Call
+from exchange.dropin.citizen_paths import Way
 from exchange.dropin.door import Passage, Visitor
-from exchange.dropin.grounds import agent_of, habilitation_on, receiver
+from exchange.dropin.grounds import agent_of, habilitation_on, identifier_of, receiver
 from exchange.dropin.identity import Told, differences
 from exchange.dropin.scopes import opened
 from exchange.model import Asked, ConsentToken, GroundKind, Habilitation, Refusal, Registry
@@ -33,6 +34,7 @@ class Question:
     told: Told
     recipient: Siret
     request_id: str
+    way: Way
 
     def __repr__(self) -> str:
         return f"Question({self.manifest.dataset})"
@@ -41,12 +43,18 @@ class Question:
 def consented(question: Question, token: ConsentToken, registry: Registry) -> Passage:
     """On the citizen's authorisation. The holder is asked about the person of the token, whom the parameters must fit.
 
-    Raises ``AccordError``: the policy's refusals, ``delegation_missing``, ``identity_not_consented``.
+    Asked by an identifier, it says whose that is: the answer is held against the person of the token, as in an exchange
+    of ``gateway.py``, and where a manifest says nothing to hold against her, her agreement opens nothing.
+
+    Raises ``AccordError``: the policy's refusals, ``delegation_missing``, ``identity_not_consented`` and
+    ``ground_missing``.
     """
     call, manifest, told = question.call, question.manifest, question.told
     permit = decide(Asked(question.request_id, manifest.dataset), token, registry, now=int(call.began))
     if isinstance(permit, Refusal):
         raise AccordError(permit.slug, **permit.facts)
+    if question.way.mode == "identifier" and not question.way.confirms:
+        raise AccordError("ground_missing", grounds=("agent", "application"))
     if question.recipient != permit.detail.recipient or call.one("delegation_id"):
         raise AccordError("delegation_missing")
     if not permit.fields:
@@ -81,7 +89,7 @@ def granted(question: Question, registry: Registry, key: bytes) -> Passage:
         visitor.client,
         habilitation,
         delegation=whom.delegation,
-        sealed={**_citizen(identity, key), **why},
+        sealed={**_citizen(identity, key), **_identifier(question, key), **why},
         spends=visitor.spends,
     )
     return Passage(ground, _query(question, fields, identity))
@@ -111,6 +119,7 @@ def _query(question: Question, fields: tuple[str, ...], identity: PivotIdentity 
         fields,
         identity=identity,
         parameters=question.told.parameters,
+        identifier=question.way.identifier,
         franceconnect_token=question.call.token.decode("latin-1") if is_citizens else None,
     )
 
@@ -135,3 +144,9 @@ def _citizen(identity: PivotIdentity | None, key: bytes) -> dict[str, DetailValu
     if identity is None or not all((identity.given_names, identity.gender, identity.birthdate)):
         return {}
     return {"citizen": pseudonym(identity, key)}
+
+
+def _identifier(question: Question, key: bytes) -> dict[str, DetailValue]:
+    """What she was asked about by, where it was not her identity: nobody can tell from it whose pseudonym is hers."""
+    name = question.way.identifier
+    return {} if name is None else {"identifier": identifier_of(name, question.told.parameters[name], key)}

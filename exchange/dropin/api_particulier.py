@@ -1,6 +1,7 @@
-"""API Particulier's door: its ``/identite`` and ``/france_connect`` paths, ``/api/introspect`` and its pings.
+"""API Particulier's door: its paths of each dataset (``citizen_paths.py``), ``/api/introspect`` and its pings.
 
-A path is a manifest's own; its ``/france_connect`` sibling asks the same holder about the citizen of a token. An
+A path is a manifest's own; its ``/france_connect`` sibling asks the same holder about the citizen of a token, and those
+of identifiers about whoever has the number. An
 access rests on the citizen's consent token or FranceConnect token, on an agent who says why, or on the application's
 own procedure, as the habilitation allows; the entry says which.
 """
@@ -8,11 +9,11 @@ own procedure, as the habilitation allows; the entry says which.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, TypeAlias
 
 from consent.checktoken import CheckedToken
 from exchange.dropin.admission import Question, consented, granted
 from exchange.dropin.call import Call
+from exchange.dropin.citizen_paths import Way, ways_to
 from exchange.dropin.door import Page, Passage, Visitor
 from exchange.dropin.errors import Fault, ParametersRefused
 from exchange.dropin.evidence import Evidence, Knowledge, looks_like_consent
@@ -27,17 +28,15 @@ from openapi.problem import AccordError
 from providers.manifest import Manifest
 from providers.registry import Dataset, Datasets
 
-HOLDER = "api_particulier"
 INTROSPECT, PINGS, JWKS = "/api/introspect", "/api/pings", "/api/france_connect_jwks"
 
-_Mode: TypeAlias = Literal["identite", "france_connect"]
 _PING = ("/api/", "/ping")
 
 
 @dataclass(frozen=True, slots=True)
 class _Path:
     dataset: Dataset
-    mode: _Mode
+    way: Way
 
 
 STRANGERS = Limit(30, 60)
@@ -69,7 +68,9 @@ class ApiParticulier:
         self._pulse = pulse
         self._strangers = Limiter(STRANGERS)
         self._paths = _paths(datasets)
-        self._manifests = [one.dataset.manifest for one in self._paths.values() if one.mode == "identite"]
+        self._manifests = list(
+            {one.dataset.manifest.dataset: one.dataset.manifest for one in self._paths.values()}.values()
+        )
         self._pages: Mapping[str, Callable[[Call], Page]] = {
             INTROSPECT: self._introspect,
             PINGS: lambda _call: Page(pings_of(self._manifests, base_url)),
@@ -94,7 +95,7 @@ class ApiParticulier:
         """An application by its own token or a consent token; on ``/france_connect`` paths, by the citizen's."""
         if not call.token:
             raise AccordError("application_token_missing")
-        if self._paths[call.path].mode == "france_connect":
+        if self._paths[call.path].way.mode == "france_connect":
             return await self._by_citizens_token(call)
         if looks_like_consent(call.token) and not self._evidence.is_application(call.token):
             return self._evidence.consent(call)
@@ -133,12 +134,13 @@ class ApiParticulier:
     def admit(self, call: Call, dataset: Dataset, visitor: Visitor, *, request_id: str) -> Passage:
         """The ground, the fields and the question. Raises ``AccordError``."""
         manifest, recipient = dataset.manifest, recipient_of(call.one("recipient"))
-        told = self._told(call, manifest)
+        way = self._paths[call.path].way
+        told = _told(call, manifest, way)
         if isinstance(recipient, Fault):
             raise ParametersRefused([recipient, *told.faults])
         if told.faults:
             raise ParametersRefused(told.faults)
-        question = Question(call, manifest, visitor, told, recipient, request_id)
+        question = Question(call, manifest, visitor, told, recipient, request_id, way)
         registry = self._knowledge.registry
         if visitor.consent is not None:
             return consented(question, visitor.consent, registry)
@@ -148,11 +150,6 @@ class ApiParticulier:
         """``{data, links, meta}``, always all three; what is masked is absent."""
         answer = released.answer
         return {"data": released.data, "links": dict(answer.links), "meta": dict(answer.meta)}
-
-    def _told(self, call: Call, manifest: Manifest) -> Told:
-        if self._paths[call.path].mode == "france_connect":
-            return read_parameters(call, manifest)
-        return read_told(call, manifest, today=datetime.fromtimestamp(call.began, UTC).date())
 
     def _introspect(self, call: Call) -> Page:
         token = call.one("token").encode() or call.token
@@ -165,14 +162,12 @@ class ApiParticulier:
 
 
 def _paths(datasets: Datasets) -> dict[str, _Path]:
-    """Every manifest of this holder whose path asks by identity, and its sibling."""
-    found: dict[str, _Path] = {}
-    for name in datasets.ids():
-        dataset = datasets.get(name)
-        if dataset is None or dataset.manifest.holder != HOLDER:
-            continue
-        stem, _, last = dataset.manifest.path.rpartition("/")
-        if last == "identite":
-            found[dataset.manifest.path] = _Path(dataset, "identite")
-            found[f"{stem}/france_connect"] = _Path(dataset, "france_connect")
-    return found
+    """Every path of every dataset offered."""
+    offered = [one for name in datasets.ids() if (one := datasets.get(name)) is not None]
+    return {path: _Path(one, way) for one in offered for path, way in ways_to(one.manifest).items()}
+
+
+def _told(call: Call, manifest: Manifest, way: Way) -> Told:
+    if way.mode == "identite":
+        return read_told(call, manifest, today=datetime.fromtimestamp(call.began, UTC).date())
+    return read_parameters(call, manifest, identifier=way.identifier)

@@ -76,6 +76,12 @@ def agent_of(agent_id: str, key: bytes) -> str:
     return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
+def identifier_of(name: str, value: str, key: bytes) -> str:
+    """A citizen's number or account for the log: a keyed HMAC-SHA-256, the same in whatever case it was written."""
+    digest = hmac.digest(key, f"accord identifier v1\0{name}\0{value.casefold()}".encode(), hashlib.sha256)
+    return urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
 def _covers(one: Delegation, recipient: Siret, client: Client, dataset: str, now: float) -> bool:
     return (
         (one.organisation, one.delegate) == (recipient, client.organisation)

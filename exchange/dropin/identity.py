@@ -75,10 +75,16 @@ def read_told(call: Call, manifest: Manifest, *, today: date) -> Told:
     return Told(PivotIdentity(**parts), {**reading.besides, **own.parameters})  # type: ignore[arg-type]  # each reader wrote its own
 
 
-def read_parameters(call: Call, manifest: Manifest) -> Told:
-    """The manifest's own parameters; lists are joined by commas, as adapters take them."""
+def read_parameters(call: Call, manifest: Manifest, *, identifier: str | None = None) -> Told:
+    """The manifest's own parameters, and the ``identifier`` of hers that the path asks by.
+
+    Lists are joined by commas, as adapters take them.
+    """
     faults, given = [], {}
-    for name, one in manifest.parameters.items():
+    taken = {**manifest.parameters}
+    if identifier is not None and identifier in manifest.identifiers:
+        taken[identifier] = manifest.identifiers[identifier].parameter
+    for name, one in taken.items():
         value = ",".join(call.parameters.get(name, ())) if name.endswith("[]") else call.one(name)
         if not value:
             faults += [Fault(name, is_missing=True)] if one.required else []
@@ -86,7 +92,7 @@ def read_parameters(call: Call, manifest: Manifest) -> Told:
             given[name] = value
         else:
             faults.append(Fault(name))
-    faults += [Fault(name) for name in sorted(NARROWING - manifest.parameters.keys()) if call.one(name)]
+    faults += [Fault(name) for name in sorted(NARROWING - taken.keys()) if call.one(name)]
     return Told(parameters=given, faults=tuple(faults))
 
 

@@ -53,7 +53,6 @@ class ApiParticulier:
     def __init__(self, manifest: Manifest, *, clock: Callable[[], float] = time.time) -> None:
         self._manifest = manifest
         self._reader = RecordReader(manifest)
-        self._confirming = tuple(manifest.confirms.values())
         self._clock = clock
 
     async def fetch(self, query: Query, send: Send) -> Answer:
@@ -63,18 +62,20 @@ class ApiParticulier:
             raise _ERRORS.of(self._manifest.holder, reply, now=self._clock())
         try:
             body = orjson.loads(reply.body)
-            self._confirm(body["data"], query.identity)
+            self._confirm(body["data"], query)
             record = self._reader.read(body["data"], query.fields)
             links, meta = (_named(body.get(key), kept) for key, kept in self._extras())
         except (ValueError, TypeError, KeyError, AttributeError, RecordInvalid):
             raise AnswerInvalid(self._manifest.holder) from None
         return Answer(record, int(self._clock()), links, meta)
 
-    def _confirm(self, data: object, identity: PivotIdentity | None) -> None:
+    def _confirm(self, data: object, query: Query) -> None:
         """An answer to a question that named her otherwise is about the citizen who agreed, or is not read."""
-        if not self._confirming:
+        fields = _confirming(self._manifest, query)
+        if not fields or (query.identity is None and query.identifier is not None):
             return
-        if identity is None or not confirms(self._manifest, self._reader.read(data, self._confirming), identity):
+        record = self._reader.read(data, tuple(fields.values()))
+        if query.identity is None or not confirms(fields, record, query.identity):
             raise NotIdentified(self._manifest.holder)
 
     def _extras(self) -> tuple[tuple[str, frozenset[str]], ...]:
@@ -83,11 +84,11 @@ class ApiParticulier:
 
 def request_of(manifest: Manifest, query: Query) -> HolderRequest:
     """The request that a question becomes."""
-    if query.identity is None and (manifest.identity or manifest.confirms):
+    if query.identity is None and query.identifier is None and (manifest.identity or manifest.confirms):
         raise IdentityMissing(query.dataset)
-    path = manifest.path
+    path = manifest.path if query.identifier is None else beside(manifest.path, query.identifier)
     pairs = [("recipient", str(query.recipient))]
-    if query.identity is not None:
+    if query.identity is not None and query.identifier is None:
         pairs += identity_parameters(manifest, query.identity)
     for name, value in query.parameters.items():
         if (place := f"{{{name}}}") in path:
@@ -100,6 +101,17 @@ def request_of(manifest: Manifest, query: Query) -> HolderRequest:
         else:
             pairs.append((name, value))
     return HolderRequest(path, tuple(pairs))
+
+
+def beside(path: str, last: str) -> str:
+    """The path of the same dataset that ends with ``last``: this API names there what it is asked by."""
+    return f"{path.rpartition('/')[0]}/{last}"
+
+
+def _confirming(manifest: Manifest, query: Query) -> Mapping[IdentityPart, str]:
+    """What must agree, of the way she is asked about."""
+    by = None if query.identifier is None else manifest.identifiers.get(query.identifier)
+    return manifest.confirms if by is None else by.confirms
 
 
 def identity_parameters(manifest: Manifest, identity: PivotIdentity) -> Iterator[tuple[str, str]]:

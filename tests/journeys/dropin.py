@@ -23,6 +23,7 @@ from fastapi import FastAPI
 from joserfc.jwk import ECKey, KeySet
 
 from exchange.application import new_token
+from exchange.dropin.citizen_paths import ways_to
 from providers.manifest import Manifest, manifests
 from sandbox.api_particulier import Family, load_families
 from sandbox.app import people_of
@@ -44,6 +45,13 @@ OTHERS = [
     if one.holder == "api_particulier" and one.path.endswith("/identite") and one.dataset != "quotient_familial"
 ]
 """The other datasets that are asked for by identity."""
+IDENTIFIED = {
+    path: (one, way.identifier)
+    for one in manifests().values()
+    for path, way in ways_to(one).items()
+    if way.identifier is not None
+}
+"""The paths that ask by a number or an account: of which dataset, and by which parameter."""
 SCOPES = manifests()["quotient_familial"].scopes
 EDITOR_SIRET, OTHER_TOWN = "73282932000074", "35600000000048"
 PARTNER = Partner("portail-citoyen", "a-secret-of-this-test", ("https://portail.example/retour",))
@@ -263,6 +271,15 @@ def _register(world: World, tokens: dict[str, str]) -> None:
         habilitation(f"noethys-{one.dataset}", TOWN_SIRET, ["noethys"], ["application"], **_whole(one))
         for one in OTHERS
     ]
+    asked_by_number = {manifest.dataset: manifest for manifest, _ in IDENTIFIED.values()}
+    for one in asked_by_number.values():
+        grounds = {"guichet": "agent", "portail-famille": "consent"}
+        if one not in OTHERS:
+            grounds["noethys"] = "application"
+        parts += [
+            habilitation(f"{name}-{one.dataset}", TOWN_SIRET, [name], [ground], **_whole(one))
+            for name, ground in grounds.items()
+        ]
     # The portal, which asks for authorisations, has a token of its own too.
     tokens["portail-famille"], sha256 = new_token()
     portal = 'client_id = "portail-famille"\n'

@@ -92,6 +92,8 @@ def test_lists_are_crossed_and_what_is_missing_stays_missing(world: _World) -> N
 def test_nothing_is_kept_about_a_citizen_that_no_authorisation_could_empty(world: _World) -> None:
     assert not world.cache.keep(_query(grant=None), _answer(), 60)
     assert not world.cache.keep(replace(_query(), franceconnect_token="t"), _answer(), 60)
+    by_number = replace(_query(grant=None), identity=None, identifier="ine", parameters={"ine": "0" * 11})
+    assert not world.cache.keep(by_number, _answer(), 60)
     assert len(world.cache) == 0
 
 

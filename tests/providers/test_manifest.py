@@ -99,10 +99,10 @@ def test_an_answer_is_held_against_the_citizens_identity(
     surname: str, given: str, birthdate: str, agrees: bool
 ) -> None:
     record = {"identite": {"nom_naissance": surname, "prenom": given, "date_naissance": birthdate}}
-    assert confirms(manifests()["demandeur_emploi"], record, _CANARY) is agrees
+    assert confirms(manifests()["demandeur_emploi"].confirms, record, _CANARY) is agrees
 
 
 def test_an_identity_without_a_birthdate_confirms_nothing() -> None:
     claims = {name: value for name, value in _CANARY.to_claims().items() if name != "birthdate"}
     record = {"identite": {"nom_naissance": "CANARI", "prenom": "ZOE", "date_naissance": ""}}
-    assert not confirms(manifests()["demandeur_emploi"], record, PivotIdentity.from_claims(claims))
+    assert not confirms(manifests()["demandeur_emploi"].confirms, record, PivotIdentity.from_claims(claims))

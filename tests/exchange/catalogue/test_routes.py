@@ -65,7 +65,9 @@ def test_each_schema_is_at_its_own_address_and_is_the_one_shown_with_the_dataset
 def test_what_says_something_of_a_person_is_never_asked_for_in_a_url(program):
     view = program.get("/v1/datasets/demandeur_emploi").json()
     assert [one["personal"] for one in view["parameters"] if one["name"] == "identifiant"] == [True]
-    assert [(one["kind"], one["method"]) for one in view["doors"]] == [("accord", "POST")]
+    # The State's own path takes it in the URL, as applications that were written for it send it.
+    assert [(one["kind"], one["method"]) for one in view["doors"]] == [("accord", "POST"), ("drop_in", "GET")]
+    assert view["habilitation"]["grounds"] == ["consent", "agent", "application"]
 
 
 def test_where_only_a_consent_token_opens_a_door_no_other_ground_is_promised(program):
