@@ -1,5 +1,6 @@
 """Whether a call about a citizen may go on, on what ground and with which fields. Pure; the default is refusal."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from audit.model import DetailValue
@@ -35,6 +36,8 @@ class Question:
     recipient: Siret
     request_id: str
     way: Way
+    needs: Callable[[str], bool] = lambda _name: True
+    """Whether a field has a place in the version that is asked for."""
 
     def __repr__(self) -> str:
         return f"Question({self.manifest.dataset})"
@@ -57,13 +60,14 @@ def consented(question: Question, token: ConsentToken, registry: Registry) -> Pa
         raise AccordError("ground_missing", grounds=("agent", "application"))
     if question.recipient != permit.detail.recipient or call.one("delegation_id"):
         raise AccordError("delegation_missing")
-    if not permit.fields:
+    fields = tuple(name for name in permit.fields if question.needs(name))
+    if not fields:
         # Answers derived from fields have no place in the peers' envelope.
         raise AccordError("field_not_habilitated", fields=permit.detail.fields)
     if told.identity is not None and (unlike := differences(told.identity, token.identity, manifest)):
         raise AccordError("identity_not_consented", parameters=unlike)
     ground = journal.consented(token, permit, proof=next(iter(question.visitor.spends), None), now=call.began)
-    query = _query(question, permit.fields, token.identity)
+    query = _query(question, fields, token.identity)
     # What may be kept is kept with the authorisation alone, and not for who asks for a new answer.
     return Passage(ground, query if _wants_new(call) else replace(query, status_index=token.status_index))
 
@@ -100,9 +104,10 @@ def _fields(question: Question, habilitation: Habilitation) -> tuple[str, ...]:
     fields = habilitation.fields
     if question.visitor.franceconnect is not None:
         fields = opened(question.manifest, fields, [one for one in question.visitor.scopes if _IDENTITY not in one])
-    if not fields:
+    needed = tuple(name for name in sorted(fields) if question.needs(name))
+    if not needed:
         raise AccordError("field_not_habilitated", fields=tuple(sorted(habilitation.fields)))
-    return tuple(sorted(fields))
+    return needed
 
 
 def _wants_new(call: Call) -> bool:

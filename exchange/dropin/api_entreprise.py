@@ -13,7 +13,7 @@ from exchange.application import authenticate
 from exchange.company_request import sealed
 from exchange.dropin.call import Call
 from exchange.dropin.company_call import Question, read_question
-from exchange.dropin.company_paths import Route, Routes, below_version
+from exchange.dropin.company_paths import Route, Routes, below_version, version_of
 from exchange.dropin.door import Page, Passage, Visitor
 from exchange.dropin.grounds import Receiver, habilitation_on, receiver
 from exchange.dropin.limits import Limit
@@ -185,7 +185,8 @@ def _reading(route: Route) -> Reading:
         return CURRENT
     reading = OLDER.get((route.dataset.manifest.dataset, route.version))
     if reading is None:
-        raise AccordError("version_not_served", version=f"v{route.version}")
+        served = f"v{version_of(route.dataset.manifest.path)}"
+        raise AccordError("version_not_served", version=f"v{route.version}", served=served)
     return reading
 
 

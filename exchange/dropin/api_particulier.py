@@ -7,13 +7,14 @@ own procedure, as the habilitation allows; the entry says which.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from consent.checktoken import CheckedToken
 from exchange.dropin.admission import Question, consented, granted
 from exchange.dropin.call import Call
-from exchange.dropin.citizen_paths import Way, ways_to
+from exchange.dropin.citizen_paths import Place, Places, Way
 from exchange.dropin.door import Page, Passage, Visitor
 from exchange.dropin.errors import Fault, ParametersRefused
 from exchange.dropin.evidence import Evidence, Knowledge, looks_like_consent
@@ -22,6 +23,7 @@ from exchange.dropin.grounds import recipient_of
 from exchange.dropin.identity import Told, read_parameters, read_told
 from exchange.dropin.introspection import rights_of
 from exchange.dropin.limits import Limit, Limiter
+from exchange.dropin.older_versions import CURRENT, Reading
 from exchange.dropin.pulse import Pulse, ping_of, pings_of
 from exchange.release import Released
 from openapi.problem import AccordError
@@ -31,12 +33,6 @@ from providers.registry import Dataset, Datasets
 INTROSPECT, PINGS, JWKS = "/api/introspect", "/api/pings", "/api/france_connect_jwks"
 
 _PING = ("/api/", "/ping")
-
-
-@dataclass(frozen=True, slots=True)
-class _Path:
-    dataset: Dataset
-    way: Way
 
 
 STRANGERS = Limit(30, 60)
@@ -67,10 +63,9 @@ class ApiParticulier:
         self._key = pseudonym_key
         self._pulse = pulse
         self._strangers = Limiter(STRANGERS)
-        self._paths = _paths(datasets)
-        self._manifests = list(
-            {one.dataset.manifest.dataset: one.dataset.manifest for one in self._paths.values()}.values()
-        )
+        offered = [one for name in datasets.ids() if (one := datasets.get(name)) is not None]
+        self._places = Places(offered)
+        self._manifests = list({one.dataset.manifest.dataset: one.dataset.manifest for one in self._places}.values())
         self._pages: Mapping[str, Callable[[Call], Page]] = {
             INTROSPECT: self._introspect,
             PINGS: lambda _call: Page(pings_of(self._manifests, base_url)),
@@ -80,12 +75,12 @@ class ApiParticulier:
 
     def dataset(self, path: str) -> Dataset | None:
         """The dataset that a path is about."""
-        found = self._paths.get(path)
+        found = self._places.find(path)
         return None if found is None else found.dataset
 
     def serves(self, path: str) -> bool:
         """Whether a path is one of this API's."""
-        return path in self._paths or path in self._pages
+        return path in self._pages or self._places.find(path) is not None
 
     def page(self, call: Call) -> Page:
         """Its rights to an application, the holders' health to anybody."""
@@ -95,7 +90,7 @@ class ApiParticulier:
         """An application by its own token or a consent token; on ``/france_connect`` paths, by the citizen's."""
         if not call.token:
             raise AccordError("application_token_missing")
-        if self._paths[call.path].way.mode == "france_connect":
+        if self._place(call).way.mode == "france_connect":
             return await self._by_citizens_token(call)
         if looks_like_consent(call.token) and not self._evidence.is_application(call.token):
             return self._evidence.consent(call)
@@ -134,22 +129,30 @@ class ApiParticulier:
     def admit(self, call: Call, dataset: Dataset, visitor: Visitor, *, request_id: str) -> Passage:
         """The ground, the fields and the question. Raises ``AccordError``."""
         manifest, recipient = dataset.manifest, recipient_of(call.one("recipient"))
-        way = self._paths[call.path].way
+        place = self._place(call)
+        way, reading = place.way, place.reading
         told = _told(call, manifest, way)
         if isinstance(recipient, Fault):
             raise ParametersRefused([recipient, *told.faults])
         if told.faults:
             raise ParametersRefused(told.faults)
-        question = Question(call, manifest, visitor, told, recipient, request_id, way)
+        question = Question(call, manifest, visitor, told, recipient, request_id, way, reading.needs)
         registry = self._knowledge.registry
         if visitor.consent is not None:
-            return consented(question, visitor.consent, registry)
-        return granted(question, registry, self._key)
+            passage = consented(question, visitor.consent, registry)
+        else:
+            passage = granted(question, registry, self._key)
+        return replace(passage, document=partial(_document, reading))
 
     def document(self, released: Released) -> Mapping[str, object]:
         """``{data, links, meta}``, always all three; what is masked is absent."""
-        answer = released.answer
-        return {"data": released.data, "links": dict(answer.links), "meta": dict(answer.meta)}
+        return _document(CURRENT, released)
+
+    def _place(self, call: Call) -> Place:
+        place = self._places.find(call.path)
+        if place is None:
+            raise AccordError("not_found")
+        return place
 
     def _introspect(self, call: Call) -> Page:
         token = call.one("token").encode() or call.token
@@ -161,10 +164,9 @@ class ApiParticulier:
         return Page(health, 502 if health["status"] == "bad_gateway" else 200)
 
 
-def _paths(datasets: Datasets) -> dict[str, _Path]:
-    """Every path of every dataset offered."""
-    offered = [one for name in datasets.ids() if (one := datasets.get(name)) is not None]
-    return {path: _Path(one, way) for one in offered for path, way in ways_to(one.manifest).items()}
+def _document(reading: Reading, released: Released) -> Mapping[str, object]:
+    answer = released.answer
+    return {"data": reading.read(released.data), "links": dict(answer.links), "meta": dict(answer.meta)}
 
 
 def _told(call: Call, manifest: Manifest, way: Way) -> Told:

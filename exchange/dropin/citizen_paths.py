@@ -1,15 +1,20 @@
 """API Particulier's paths of a dataset, and how each says who the citizen is. Pure; a manifest alone says which.
 
 ``/identite`` takes her identity and ``/france_connect`` her token; a path that ends with the name of an identifier
-(``/ine``, ``/identifiant``) takes a number or a name that could be anybody's.
+(``/ine``, ``/identifiant``) takes a number or a name that could be anybody's. Each in the manifest's version; in
+another where its answer can be made of that.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from exchange.dropin.company_paths import below_version, version_of
+from exchange.dropin.older_versions import CURRENT, OLDER, Reading
+from openapi.problem import AccordError
 from providers.adapters.api_particulier import beside
 from providers.manifest import IdentityPart, Manifest
+from providers.registry import Dataset
 
 HOLDER = "api_particulier"
 IDENTITE, FRANCE_CONNECT = "identite", "france_connect"
@@ -41,3 +46,45 @@ def ways_to(manifest: Manifest) -> Mapping[str, Way]:
     for name, one in manifest.identifiers.items():
         ways[beside(manifest.path, name)] = Way("identifier", name, one.confirms)
     return ways
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a path leads. ``version``: the one that was asked for, ``served``: the manifest's."""
+
+    dataset: Dataset
+    way: Way
+    version: int | None
+    served: int | None
+
+    @property
+    def reading(self) -> Reading:
+        """How its answer is read. Raises ``version_not_served`` where it cannot be made of today's."""
+        if self.version == self.served:
+            return CURRENT
+        reading = OLDER.get((self.dataset.manifest.dataset, self.version or 0))
+        if reading is None:
+            raise AccordError("version_not_served", version=f"v{self.version}", served=f"v{self.served}")
+        return reading
+
+
+class Places:
+    """Every path of the datasets offered, in whatever version."""
+
+    def __init__(self, datasets: Iterable[Dataset]) -> None:
+        self._places = {
+            below_version(path): Place(one, way, version_of(path), version_of(path))
+            for one in datasets
+            for path, way in ways_to(one.manifest).items()
+        }
+
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self._places.values())
+
+    def find(self, path: str) -> Place | None:
+        """Where a path leads, if it is one of those."""
+        found = self._places.get(below_version(path))
+        if found is None:
+            return None
+        version = version_of(path)
+        return None if (version is None) != (found.served is None) else replace(found, version=version)

@@ -1,7 +1,8 @@
-"""Versions of API Entreprise's answers that applications still read, made from those of today. Pure.
+"""Versions of the State's answers that applications still read, made from those of today. Pure.
 
-What version 4 has more stays out; what it calls otherwise gets its old name back. Nothing is made up: a key whose new
-counterpart may not leave is not there.
+What a newer version has more stays out; what it calls otherwise gets its old name back. Nothing is made up: a key
+whose new counterpart may not leave is not there. A version whose answer means something else is not offered: version 4
+of ``etudiant_boursier`` tells who was struck off, of whom version 3 says nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -46,14 +47,21 @@ def _is_in_document_3(name: str) -> bool:
     return name in {"document_url", "document_url_expires_in"}
 
 
+def _is_in_scolarites_4(name: str) -> bool:
+    return name.partition(".")[0] != "regime_pensionnat"
+
+
 _SIRENE_3 = Reading(_is_in_sirene_3, _sirene)
 _DOCUMENT_3 = Reading(_is_in_document_3, _document)
+_SCOLARITES_4 = Reading(_is_in_scolarites_4, lambda data: data)
 OLDER: Mapping[tuple[str, int], Reading] = {
     ("etablissement", 3): _SIRENE_3,
     ("unite_legale", 3): _SIRENE_3,
     ("attestation_fiscale", 3): _DOCUMENT_3,
     ("attestation_vigilance", 3): _DOCUMENT_3,
     ("certification_batiment", 3): _DOCUMENT_3,
+    ("scolarites", 3): _SCOLARITES_4,
+    ("scolarites", 4): _SCOLARITES_4,
 }
 """By dataset and version; any other version than the manifest's is not offered."""
 CURRENT = Reading(lambda _name: True, lambda data: data)

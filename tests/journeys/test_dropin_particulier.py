@@ -118,6 +118,38 @@ def test_every_dataset_asked_for_by_identity_is_answered_as_the_contract_says_by
         assert "nomNaissance" in named
 
 
+def test_an_older_version_is_answered_as_its_contract_says_where_it_can_be_made_of_todays(
+    here: Town, reference: Path
+) -> None:
+    params = [*params_of(here.families[ONE_OF_THEM]), ("anneeScolaire", SAMPLES["anneeScolaire"])]
+    today = here.get("/v5/men/scolarites/identite", here.tokens["noethys"], params).json()
+    assert "regime_pensionnat" in today["data"]
+    for version in ("v3", "v4"):
+        path = f"/{version}/men/scolarites/identite"
+        answer = here.get(path, here.tokens["noethys"], params)
+        assert answer.status_code == 200, answer.text
+        check_against(reference / "api-particulier" / "openapi.yaml", path, 200, answer.json())
+        less = {name: value for name, value in today["data"].items() if name != "regime_pensionnat"}
+        assert answer.json()["data"] == less
+        assert [one for one in here.entries()[-1]["fields"] if one.startswith("regime_pensionnat")] == []
+
+
+def test_a_version_that_is_not_served_is_refused_with_the_one_that_is(here: Town) -> None:
+    params = params_of(here.families[ONE_OF_THEM])
+    for path, served in (
+        ("/v3/cnous/etudiant_boursier/identite", "v4"),
+        ("/v3/cnous/etudiant_boursier/ine", "v4"),
+        ("/v9/dss/quotient_familial/identite", "v3"),
+        ("/v2/men/scolarites/identite", "v5"),
+    ):
+        answer = here.get(path, here.tokens["noethys"], params)
+        refused(answer, 404, "00402", "version_not_served")
+        detail = answer.json()["errors"][0]["detail"]
+        assert path[1:3] in detail
+        assert served in detail
+        refused(here.get(path, None, params), 401, "00101")
+
+
 # -- applications that were written for API Particulier
 
 
