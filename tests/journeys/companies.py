@@ -12,6 +12,7 @@ from exchange.application import new_token
 from sandbox.servers import run_accord, sandbox_running
 from sandbox.world import TOWN_SIRET, World
 from tests.journeys.deployment import Deployment, deployed, free_ports
+from tests.journeys.dropin import KEY
 from tests.state_companies import Companies
 
 HOLDER_TOKEN = "the-holders-token-of-this-test"
@@ -34,6 +35,8 @@ class CompanyWorld:
     """A token of yesterday."""
     elsewhere: str
     """A token that is good from one address alone, which is not ours."""
+    bound: str
+    """A token that is bound to the key of :mod:`tests.journeys.dropin`."""
     http: httpx.Client
 
     @property
@@ -41,12 +44,16 @@ class CompanyWorld:
         """Of the town's own application."""
         return self.deployment.world.buyers_token
 
-    def get(self, path: str, *, token: str | None = None, leave_out: str = "", **parameters: str) -> httpx.Response:
+    def get(
+        self, path: str, *, token: str | None = None, leave_out: str = "", proof: str = "", **parameters: str
+    ) -> httpx.Response:
         """One call, as an application written for API Entreprise makes it."""
         asked = {"recipient": TOWN_SIRET, **WHY, **parameters}
         asked.pop(leave_out, None)
         shown = self.token if token is None else token
         headers = {"Authorization": f"Bearer {shown}"} if shown else {}
+        if proof:
+            headers["DPoP"] = proof
         return self.http.get(self.deployment.url + path, params=asked, headers=headers)
 
 
@@ -56,8 +63,8 @@ def asking_about_companies(
 ) -> Iterator[CompanyWorld]:
     (port,) = free_ports(1)
     companies = Companies(reference / "api-entreprise" / "fixtures", token=HOLDER_TOKEN)
-    made = [new_token() for _ in range(4)]
-    others, editors, ended, elsewhere = (token for token, _ in made)
+    made = [new_token() for _ in range(5)]
+    others, editors, ended, elsewhere, bound = (token for token, _ in made)
 
     def add_to_registry(world: World) -> None:
         added = _registry(*(digest for _, digest in made))
@@ -74,10 +81,10 @@ def asking_about_companies(
         deployed(folder, settings=given, before=add_to_registry) as running,
         httpx.Client(timeout=20, trust_env=False) as http,
     ):
-        yield CompanyWorld(running, companies, others, editors, ended, elsewhere, http)
+        yield CompanyWorld(running, companies, others, editors, ended, elsewhere, bound, http)
 
 
-def _registry(others: str, editors: str, ended: str, elsewhere: str) -> str:
+def _registry(others: str, editors: str, ended: str, elsewhere: str, bound: str) -> str:
     today = datetime.now(UTC).date()
     begins, ends = today - timedelta(days=2), today + timedelta(days=300)
     return f"""
@@ -121,6 +128,15 @@ sender_constraint = "none"
 token_sha256 = "{elsewhere}"
 token_until = {ends}
 allowed_ips = ["192.0.2.7"]
+
+[[client]]
+client_id = "lie"
+name = "Application liée à une clé"
+organisation = "{OTHER_TOWN_SIRET}"
+sender_constraint = "none"
+token_sha256 = "{bound}"
+token_until = {ends}
+token_jkt = "{KEY.thumbprint()}"
 
 [[delegation]]
 id = "valombre-editeur"

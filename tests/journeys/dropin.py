@@ -141,10 +141,7 @@ class Town:
 
     def proof(self, path: str, token: str) -> str:
         """A DPoP proof (RFC 9449) of the key that the application ``lie`` is bound to."""
-        ath = urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()
-        claims = {"jti": token_urlsafe(8), "htm": "GET", "htu": self.deployment.url + path, "iat": int(time.time())}
-        header = {"typ": "dpop+jwt", "jwk": KEY.as_dict(private=False)}
-        return jwt.encode(claims | {"ath": ath}, KEY.raw_value, algorithm="ES256", headers=header)  # type: ignore[arg-type]  # an EC private key
+        return proof_of(self.deployment.url + path, token)
 
     def details(self, count: int) -> list[dict[str, Any]]:
         """The sealed parts of the last entries, oldest first."""
@@ -191,6 +188,14 @@ def town(folder: Path, reference: Path, *, kinds: tuple[str, ...] = tuple(FOLDER
         ) as deployment,
     ):
         yield Town(deployment, families, issuer, tokens)
+
+
+def proof_of(url: str, token: str, *, key: ECKey = KEY) -> str:
+    """A DPoP proof (RFC 9449) of a ``GET`` with a token, by ``key``."""
+    ath = urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()
+    claims = {"jti": token_urlsafe(8), "htm": "GET", "htu": url, "iat": int(time.time()), "ath": ath}
+    header = {"typ": "dpop+jwt", "jwk": key.as_dict(private=False)}
+    return jwt.encode(claims, key.raw_value, algorithm="ES256", headers=header)  # type: ignore[arg-type]  # an EC private key
 
 
 def raw(url: str, request: bytes) -> tuple[int, Mapping[str, str], bytes]:

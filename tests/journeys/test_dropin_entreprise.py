@@ -12,12 +12,14 @@ import httpx
 import pytest
 import yaml
 from fastapi.responses import JSONResponse
+from joserfc.jwk import ECKey
 
 from exchange.dropin.api_entreprise import LIMIT
 from sandbox.servers import LOG_FILE
 from sandbox.world import DATABASE_FILE, TOWN_SIRET
 from tests.conftest import REPOSITORY
 from tests.journeys.companies import EDITOR_SIRET, OTHER_TOWN_SIRET, WHY, CompanyWorld, asking_about_companies
+from tests.journeys.dropin import proof_of
 from tests.state_companies import CROIX_ROUGE, NOBODY
 from tests.state_contract import check_against, headers_of
 
@@ -178,6 +180,40 @@ def test_only_the_fields_of_the_habilitation_leave_and_masked_keys_are_absent(wo
 
 def _codes(answer: httpx.Response) -> list[str]:
     return [one["code"] for one in answer.json()["errors"]]
+
+
+def test_an_application_bound_to_a_key_proves_it_each_time_and_no_proof_serves_twice(world: CompanyWorld) -> None:
+    path = ESTABLISHMENT.format(siret=CROIX_ROUGE)
+    url, token = world.deployment.url + path, world.bound
+
+    def ask(proof: str, shown: str = token) -> tuple[int, str]:
+        answer = world.get(path, token=shown, proof=proof, recipient=OTHER_TOWN_SIRET)
+        assert (answer.status_code == 200) != ("errors" in answer.json())
+        assert bool(proof) == ("dpop-nonce" in answer.headers)
+        entry = json.loads(world.deployment.entries()[-1])
+        return answer.status_code, str(entry["outcome"])
+
+    proof = proof_of(url, token)
+    assert ask(proof) == (200, "ok")
+    assert ask(proof) == (401, "dpop_proof_replayed")
+    assert ask(proof_of(url, token)) == (200, "ok")
+    assert ask("") == (401, "dpop_proof_missing")
+    assert ask(proof_of(f"{world.deployment.url}/v3/other", token))[0] == 401
+    assert ask(proof_of(url, world.others))[0] == 401
+    assert ask(proof_of(url, token, key=ECKey.generate_key("P-256"))) == (401, "dpop_key_mismatch")
+    assert ask(proof_of(url, world.others), world.others) == (401, "dpop_key_mismatch")
+
+
+def test_of_many_calls_with_one_proof_one_is_answered(world: CompanyWorld) -> None:
+    path = ESTABLISHMENT.format(siret=CROIX_ROUGE)
+    proof = proof_of(world.deployment.url + path, world.bound)
+
+    def ask(number: int) -> int:
+        why = {"object": f"marché {number}", "recipient": OTHER_TOWN_SIRET}
+        return world.get(path, token=world.bound, proof=proof, **why).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(ask, range(16))) == [200, *[401] * 15]
 
 
 @pytest.mark.parametrize(
