@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from providers.adapters.api_particulier import beside
 from providers.manifest import Field, Manifest
 from providers.openapi_reader import HolderContract, HolderField, HolderParameter, HolderPath, OpenapiError
 from providers.vocabulary import COMPANY_NUMBERS, UNKNOWN, VOCABULARIES, Vocabulary, given_names_of
@@ -18,7 +19,7 @@ def differences(manifest: Manifest, contract: HolderContract, *, name: str) -> l
         return [f"{name}: path: {error}"]
     words = VOCABULARIES.get(manifest.adapter, UNKNOWN)
     found = [*_fields(manifest, path), *_identity(manifest, path, words), *_parameters(manifest, path, words)]
-    found += _extras(manifest, path)
+    found += [*_extras(manifest, path), *_identifiers(manifest, contract)]
     return [f"{name}: {line}" for line in found]
 
 
@@ -65,6 +66,20 @@ def _parameters(manifest: Manifest, path: HolderPath, words: Vocabulary) -> Iter
     for holders in path.parameters.values():
         if holders.required and not _is_given(holders, manifest, words):
             yield f"parameters: the holder requires {holders.name}"
+
+
+def _identifiers(manifest: Manifest, contract: HolderContract) -> Iterator[str]:
+    """Asked by each of them, the holder answers as it does to the manifest's own path."""
+    for name in manifest.identifiers:
+        where = f"identifiers.{name!r}"
+        try:
+            path = contract.path(beside(manifest.path, name), items=manifest.items)
+        except OpenapiError as error:
+            yield f"{where}: {error}"
+            continue
+        if name not in path.parameters:
+            yield f"{where}: the holder takes no such parameter"
+        yield from (f"{where}: {line}" for line in _fields(manifest, path))
 
 
 def _is_given(holders: HolderParameter, manifest: Manifest, words: Vocabulary) -> bool:

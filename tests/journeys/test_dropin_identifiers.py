@@ -14,7 +14,7 @@ from exchange.dropin.grounds import identifier_of
 from sandbox.api_particulier import identity_of
 from sandbox.records import ine_of, login_of
 from sandbox.world import TOWN_SIRET
-from tests.journeys.dropin import IDENTIFIED, OTHER_TOWN, Town, town
+from tests.journeys.dropin import IDENTIFIED, OTHER_TOWN, Town, raw, town
 from tests.state_contract import check_against
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(300)]
@@ -162,6 +162,30 @@ def test_who_may_not_ask_by_a_name_may_not_by_a_number(here: Town) -> None:
         refused(here, here.get(path, here.tokens["masque"], asking(here, path)), 403, "00100", "habilitation_missing")
     citizens = here.franceconnect_token("france_connect__france_connect_200_cnaf_2_parents_0_enfant")
     refused(here, here.get(STUDENT, citizens, asking(here, STUDENT)), 401, "00101", "application_token_unknown")
+
+
+HOSTILE = (
+    b"%00",
+    b"%FF%FE",
+    b"%ED%A0%80",
+    b"..",
+    b"..%2F..%2Fadmin",
+    b"%0d%0aX:%20y",
+    b"A" * 7_000,
+    b"%E2%80%AE",
+    b"a&ine=b",
+)
+
+
+def test_hostile_bytes_in_a_numbers_place_are_refused_or_a_number_that_nobody_has(here: Town) -> None:
+    for path, (_, name) in IDENTIFIED.items():
+        for value in HOSTILE:
+            asked = b"%s?recipient=%s&%s=%s" % (path.encode(), TOWN_SIRET.encode(), str(name).encode(), value)
+            head = b"Host: accord\r\nAuthorization: Bearer " + here.tokens["noethys"].encode() + b"\r\n\r\n"
+            status, _, body = raw(here.deployment.url, b"GET " + asked + b" HTTP/1.1\r\n" + head)
+            assert status in (404, 422), (status, path, value, body)
+            time.sleep(0.05)
+    assert '"defect"' not in (here.deployment.world.folder / "accord.log").read_text(errors="replace")
 
 
 def test_no_number_is_in_the_log_or_the_logs_and_the_log_is_whole(here: Town) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.draft import Origin, draft
-from providers.manifest import ManifestError, examine, parse_manifest
+from providers.manifest import ManifestError, examine, manifests, parse_manifest
 from providers.openapi_check import differences
 from providers.openapi_reader import HolderPath, OpenapiError, read_openapi
 from providers.vocabulary import VOCABULARIES
@@ -153,3 +154,23 @@ def test_a_draft_of_any_path_of_the_states_lacks_words_alone_and_agrees_with_its
         assert differences(manifest, contract, name="thing.toml") == [], place
         drafted += bool(path.fields)
     assert drafted >= {"api_particulier": 36, "api_entreprise": 40}[holder]
+
+
+def test_the_path_of_each_identifier_is_held_against_the_file_too(reference: Path) -> None:
+    file = reference / "api-particulier" / "openapi.yaml"
+    contract = read_openapi(file.read_bytes(), name=file.name)
+    student = manifests()["statut_etudiant"]
+    assert differences(student, contract, name="x.toml") == []
+    number = student.identifiers["ine"]
+    misnamed = replace(student, identifiers={"numero": number})
+    assert differences(misnamed, contract, name="x.toml") == [
+        "x.toml: identifiers.'numero': /v3/mesri/statut_etudiant/numero: no GET in the holder's file"
+    ]
+    untold = replace(student, identifiers={"france_connect": number})
+    assert differences(untold, contract, name="x.toml")[0] == (
+        "x.toml: identifiers.'france_connect': the holder takes no such parameter"
+    )
+    wider = replace(student, fields={**student.fields, "email": student.fields["identite.prenom"]})
+    assert differences(wider, contract, name="x.toml")[-1] == (
+        "x.toml: identifiers.'ine': fields.'email': not in the holder's answer"
+    )
