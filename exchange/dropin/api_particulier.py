@@ -1,9 +1,8 @@
 """API Particulier's door: its paths of each dataset (``citizen_paths.py``), ``/api/introspect`` and its pings.
 
 A path is a manifest's own; its ``/france_connect`` sibling asks the same holder about the citizen of a token, and those
-of identifiers about whoever has the number. An
-access rests on the citizen's consent token or FranceConnect token, on an agent who says why, or on the application's
-own procedure, as the habilitation allows; the entry says which.
+of identifiers about whoever has the number. An access rests on the citizen's consent token or FranceConnect token, on
+an agent who says why, or on the application's own procedure, as the habilitation allows; the entry says which.
 """
 
 from collections.abc import Callable, Mapping

@@ -73,18 +73,22 @@ class Places:
 
     def __init__(self, datasets: Iterable[Dataset]) -> None:
         self._places = {
-            below_version(path): Place(one, way, version_of(path), version_of(path))
+            path: Place(one, way, version_of(path), version_of(path))
             for one in datasets
             for path, way in ways_to(one.manifest).items()
         }
+        # Two manifests may be two versions of a path: of any other version the newest of them tells.
+        oldest_first = sorted(self._places.items(), key=lambda item: item[1].served or 0)
+        self._newest = {below_version(path): place for path, place in oldest_first}
 
     def __iter__(self) -> Iterator[Place]:
         return iter(self._places.values())
 
     def find(self, path: str) -> Place | None:
         """Where a path leads, if it is one of those."""
-        found = self._places.get(below_version(path))
-        if found is None:
+        if (exact := self._places.get(path)) is not None:
+            return exact
+        version, newest = version_of(path), self._newest.get(below_version(path))
+        if version is None or newest is None or newest.served is None:
             return None
-        version = version_of(path)
-        return None if (version is None) != (found.served is None) else replace(found, version=version)
+        return replace(newest, version=version)

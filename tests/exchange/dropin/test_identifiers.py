@@ -1,6 +1,7 @@
 """Asked by a number that could be anybody's: which paths are, what is read, and what her agreement opens then."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,10 +10,11 @@ import pytest
 from consent.model import Client, Detail
 from exchange.dropin.admission import Question, consented, granted
 from exchange.dropin.call import Call, read_call
-from exchange.dropin.citizen_paths import ways_to
+from exchange.dropin.citizen_paths import Places, ways_to
 from exchange.dropin.door import Visitor
 from exchange.dropin.grounds import identifier_of
 from exchange.dropin.identity import read_parameters
+from exchange.dropin.older_versions import CURRENT
 from exchange.model import ConsentToken, Habilitation, Registry
 from openapi.fields import FRANCE, PivotIdentity, Siret
 from openapi.problem import AccordError
@@ -68,6 +70,30 @@ def test_a_manifest_alone_says_by_what_a_dataset_is_asked_for() -> None:
     assert {way.mode for way in ways_to(QF).values()} == {"identite", "france_connect"}
     assert ways_to(replace(JOBS, holder="dgfip")) == {}
     assert ways_to(replace(JOBS, parameters={})) == {}
+
+
+def test_a_path_leads_to_the_manifest_of_its_version_and_any_other_version_to_the_newest() -> None:
+    old = replace(STUDENT, dataset="statut_ancien", path=STUDENT.path.replace("v3", "v2"))
+    offered: Any = [SimpleNamespace(manifest=one) for one in (old, STUDENT, JOBS)]
+    for places in (Places(offered), Places(reversed(offered))):
+        found = {f"/v{number}": places.find(INE.replace("/v3", f"/v{number}")) for number in (1, 2, 3, 9)}
+        told = {path: place and place.dataset.manifest.dataset for path, place in found.items()}
+        assert told == {
+            "/v1": "statut_etudiant",
+            "/v2": "statut_ancien",
+            "/v3": "statut_etudiant",
+            "/v9": "statut_etudiant",
+        }
+        for path, place in found.items():
+            assert place is not None
+            if path in ("/v2", "/v3"):
+                assert place.reading is CURRENT
+                continue
+            with pytest.raises(AccordError) as caught:
+                _ = place.reading
+            assert (caught.value.slug, caught.value.facts["served"]) == ("version_not_served", "v3")
+        assert places.find("/mesri/statut_etudiant/ine") is None
+        assert places.find("/v3/mesri/statut_etudiant/numero") is None
 
 
 def test_her_agreement_opens_nothing_where_nothing_of_the_answer_is_held_against_her() -> None:
