@@ -339,12 +339,14 @@ class Grants(RuleBasedStateMachine):
     def withdraw(self, token: Token) -> None:
         self.desk.withdraw(token.grant_id, self.world.citizen.pseudonym)
         self.models[token.grant_id].ended = True
+        self._use(token, [])
 
     @rule(token=tokens)
     def suspend(self, token: Token) -> None:
         self.desk.suspend(token.grant_id)
         model = self.models[token.grant_id]
         model.suspended = not model.ended
+        self._use(token, [])
 
     @rule(token=tokens)
     def resume(self, token: Token) -> None:
@@ -354,6 +356,9 @@ class Grants(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 5, 30, 60, TOKEN_SECONDS, 40 * 86_400]))
     def time_passes(self, seconds: int) -> None:
         self.world.clock.ahead += seconds
+        for token in self.issued[-1:]:
+            # What was good a moment ago is what is used a moment too late.
+            self._use(token, [])
 
     @rule()
     def ends_are_recorded(self) -> None:

@@ -1,5 +1,6 @@
 """The role that serves on PostgreSQL: what it is given, what is taken from it, whom it is refused to."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -138,4 +139,4 @@ def test_sqlite_has_no_roles(tmp_path: Path) -> None:
     for flags in ([], ["--dry-run", "--apply"]):
         assert accord(tmp_path, "audit", "retain", *flags).returncode == 2
     done = accord(tmp_path, "audit", "retain", "--apply")
-    assert (done.returncode, "quotient_familial  P1Y" in done.stdout) == (0, True)
+    assert (done.returncode, bool(re.search("quotient_familial +P1Y", done.stdout))) == (0, True)

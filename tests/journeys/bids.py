@@ -19,9 +19,8 @@ from openapi.fields import siret
 from openapi.problem import problems
 from providers.bundle import bundles
 from providers.manifest import manifests
-from sandbox.servers import run_accord
 from sandbox.world import TOWN_SIRET, World
-from tests.journeys.deployment import Deployment
+from tests.journeys.deployment import Deployment, load_registry
 
 BUNDLE = bundles()["dossier_marche_public"]
 JOINERY = "00000001800010"
@@ -88,7 +87,7 @@ token_until = {"2026-01-01" if name == "expired" else tomorrow}
     ]
     with world.registry.open("a", encoding="utf-8") as file:
         file.write("\n".join(entries))
-    run_accord(["registry", "load", str(world.registry)], folder=world.folder)
+    load_registry(world)
 
 
 def public_jwk() -> dict[str, Any]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 
 from exchange.application import new_token
-from sandbox.servers import run_accord, sandbox_running
+from sandbox.servers import sandbox_running
 from sandbox.world import TOWN_SIRET, World
-from tests.journeys.deployment import Deployment, deployed, free_ports
+from tests.journeys.deployment import Deployment, deployed, free_ports, load_registry
 from tests.journeys.dropin import KEY
 from tests.state_companies import Companies
 
@@ -69,7 +69,7 @@ def asking_about_companies(
     def add_to_registry(world: World) -> None:
         added = _registry(*(digest for _, digest in made))
         world.registry.write_text(world.registry.read_text() + added, encoding="utf-8")
-        run_accord(["registry", "load", str(world.registry)], folder=world.folder)
+        load_registry(world)
 
     given = {
         "ACCORD_HOLDERS__API_ENTREPRISE__URL": f"http://localhost:{port}",

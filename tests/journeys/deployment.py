@@ -3,6 +3,7 @@
 import os
 import socket
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -14,10 +15,13 @@ import httpx
 
 from audit.verifier import Verdict
 from audit.verify_database import verify_database
-from exchange.keyring import Keyring, load_keyring
+from exchange.database import migrate
+from exchange.keyring import Keyring, load_keyring, make_keyring
+from exchange.registry_load import load_file
+from exchange.settings import Settings
 from sandbox.api_entreprise import load_companies
 from sandbox.app import create_sandbox, people_of
-from sandbox.servers import accord_running, run_accord, sandbox_running
+from sandbox.servers import accord_running, sandbox_running
 from sandbox.world import DATABASE_FILE, ENVIRONMENT_FILE, KEYS_FOLDER, World, make_world
 from tests.tokens import DETAIL, Mint
 
@@ -111,14 +115,30 @@ def deployed(
         world = replace(world, sandbox=replace(world.sandbox, companies=load_companies(companies)))
     # The sandbox has no limits of its own, and these are loads that no holder would allow.
     _append_settings(folder, {**_UNLIMITED, **(settings or {})})
-    for arguments in (["keys", "init"], ["db", "migrate"], ["registry", "load", str(world.registry)]):
-        run_accord(arguments, folder=folder)
+    prepare(world)
     before(world)
     database_url = (settings or {}).get("ACCORD_DATABASE_URL", f"sqlite:///{folder / DATABASE_FILE}")
     with ExitStack() as life:
         life.enter_context(sandbox_running(create_sandbox(world.sandbox), port=sandbox_port))
         process = life.enter_context(accord_running(folder=folder, url=world.accord_url))
         yield Deployment(world, process, database_url)
+
+
+def prepare(world: World) -> None:
+    """What 'accord keys init', 'db migrate' and 'registry load' do, without starting Python three times."""
+    settings = _settings_of(world)
+    make_keyring(settings.keys_dir, log_origin=settings.log_origin, now=time.time())
+    migrate(settings.database_url)
+    load_registry(world)
+
+
+def load_registry(world: World) -> None:
+    """What 'accord registry load' does with the world's file."""
+    load_file(_settings_of(world), world.registry)
+
+
+def _settings_of(world: World) -> Settings:
+    return Settings(_env_file=world.folder / ENVIRONMENT_FILE)  # type: ignore[call-arg]  # the fields come from the file
 
 
 def free_ports(count: int) -> list[int]:

@@ -28,9 +28,9 @@ from providers.manifest import Manifest, manifests
 from sandbox.api_particulier import Family, load_families
 from sandbox.app import people_of
 from sandbox.franceconnect import DataProvider, Partner, Provider, router
-from sandbox.servers import run_accord, sandbox_running
+from sandbox.servers import sandbox_running
 from sandbox.world import DATABASE_FILE, TOWN_SIRET, World
-from tests.journeys.deployment import Deployment, deployed, free_ports
+from tests.journeys.deployment import Deployment, deployed, free_ports, load_registry
 from tests.thirdparty.franceconnect_browser import Browser
 
 FOLDERS = {
@@ -291,4 +291,4 @@ def _register(world: World, tokens: dict[str, str]) -> None:
     also = f'token_sha256 = "{sha256}"\ntoken_until = {dates["until"]}\n'
     written = world.registry.read_text(encoding="utf-8").replace(portal, portal + also, 1)
     world.registry.write_text(written + "".join(parts), encoding="utf-8")
-    run_accord(["registry", "load", str(world.registry)], folder=world.folder)
+    load_registry(world)

@@ -32,7 +32,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("a million entries"),
 ]
 
 SIZE = int(os.environ.get("ENTRIES", "60000"))

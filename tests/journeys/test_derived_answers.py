@@ -18,10 +18,9 @@ from audit.query import Queries, Wanted
 from audit.store import open_store
 from sandbox.browser import Browser, Form, Page
 from sandbox.portail_famille.accord import Accord, AccordRefused, PortalConfig
-from sandbox.servers import run_accord
 from sandbox.world import World
 from tests.journeys.citizen import log_in
-from tests.journeys.deployment import Deployment, deployed
+from tests.journeys.deployment import Deployment, deployed, load_registry
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(120)]
 
@@ -106,7 +105,7 @@ def _entitled_to_answers_alone(world: World) -> None:
     assert of_fields in text
     split = f"fields = {json.dumps(list(HABILITATED[2:]))}\nderived_only = {json.dumps(list(HABILITATED[:2]))}"
     world.registry.write_text(text.replace(of_fields, split), encoding="utf-8")
-    run_accord(["registry", "load", str(world.registry)], folder=world.folder)
+    load_registry(world)
 
 
 def _portal(deployment: Deployment, **changes: Any) -> PortalConfig:

@@ -1,6 +1,7 @@
 """Erasing while everything runs: exchanges go on, the log verifies, and who it was about is gone from the database."""
 
 import json
+import re
 import sqlite3
 import threading
 import time
@@ -103,7 +104,7 @@ def test_exchanges_go_on_while_thousands_are_erased(tmp_path: Path) -> None:
         assert set(statuses) == {200}
         assert during > 5
         for told in (said, done):
-            assert "quotient_familial  P1Y" in told
+            assert re.search("quotient_familial +P1Y", told)
             assert str(OLD) in told
         with closing(sqlite3.connect(tmp_path / DATABASE_FILE)) as connection:
             leaves = connection.execute('SELECT leaf FROM log_entries WHERE "index" >= ?', (OLD,))

@@ -10,9 +10,8 @@ import pytest
 
 from providers.manifest import Manifest, manifests
 from sandbox.records import login_of
-from sandbox.servers import run_accord
 from sandbox.world import World
-from tests.journeys.deployment import Deployment, deployed
+from tests.journeys.deployment import Deployment, deployed, load_registry
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(180)]
 
@@ -40,7 +39,7 @@ valid_until = {today + timedelta(days=9)}
 purposes = [{{ code = "{_PURPOSE}", fr = "Un motif", en = "A reason" }}]
 """)
     world.registry.write_text("".join(entries), encoding="utf-8")
-    run_accord(["registry", "load", str(world.registry)], folder=world.folder)
+    load_registry(world)
 
 
 def _half(manifest: Manifest) -> list[str]:

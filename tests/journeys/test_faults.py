@@ -27,7 +27,7 @@ from tests.certificates import certificate
 from tests.conftest import REPOSITORY
 from tests.hostile_holder import HostileHolder
 from tests.journeys.citizen import authorize, log_in
-from tests.journeys.deployment import Deployment, deployed, workers_of
+from tests.journeys.deployment import Deployment, deployed, load_registry, workers_of
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(180)]
 
@@ -117,7 +117,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Scene]:
             with world.registry.open("a", encoding="utf-8") as registry:
                 registry.write("\n" + "\n".join(_habilitation(world, one) for one in datasets))
             _point(world, holders)
-            run_accord(["registry", "load", str(world.registry)], folder=world.folder)
+            load_registry(world)
 
         with deployed(folder / "world", manifests=manifests, before=register) as running:
             yield _Scene(running, hostile)

@@ -24,9 +24,9 @@ from providers.manifest import manifests
 from sandbox import dgfip
 from sandbox.app import people_of
 from sandbox.franceconnect import DataProvider, Partner, Provider, router
-from sandbox.servers import LOG_FILE, run_accord, sandbox_running
+from sandbox.servers import LOG_FILE, sandbox_running
 from sandbox.world import CLIENT_ID, DATABASE_FILE, TOWN_SIRET, World
-from tests.journeys.deployment import Deployment, deployed, free_ports
+from tests.journeys.deployment import Deployment, deployed, free_ports, load_registry
 from tests.thirdparty.franceconnect_browser import Browser
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -152,7 +152,7 @@ valid_until = {today + timedelta(days=30)}
 """
     ours = f'{client}franceconnect_client_id = "{PARTNER.client_id}"\n'
     world.registry.write_text(registry.replace(client, ours, 1) + added, encoding="utf-8")
-    run_accord(["registry", "load", str(world.registry)], folder=world.folder)
+    load_registry(world)
 
 
 def test_with_both_tokens_of_hers_the_situation_of_the_year_is_exchanged(town: Town) -> None:

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from tests.audit.pages.browser import axe_violations
 from tests.audit.pages.scene import CITIZEN, PROVIDER, TOWN
 
-pytestmark = [pytest.mark.browser, pytest.mark.enable_socket, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.enable_socket]
 
 LOOKS = [(320, "light", "en"), (320, "dark", "fr"), (1280, "light", "fr"), (1280, "dark", "en")]
 PAGES = {

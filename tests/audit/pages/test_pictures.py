@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from tests.audit.pages.scene import CITIZEN, TOWN
 from tests.conftest import REPOSITORY
 
-pytestmark = [pytest.mark.browser, pytest.mark.enable_socket, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.enable_socket]
 
 PICTURES = REPOSITORY / "docs" / "pages"
 TALLEST = 1600

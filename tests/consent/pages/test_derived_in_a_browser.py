@@ -10,7 +10,7 @@ from openapi.rules import Rule
 from tests.consent.pages.browser import Served, axe_violations
 from tests.consent.pages.scene import ACCESS, AUTHORIZE, DETAIL, GRANT, PENDING
 
-pytestmark = [pytest.mark.browser, pytest.mark.enable_socket, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.enable_socket]
 
 VALUE = "quotient_familial.valeur"
 LONGEST = Rule("tranche", "bracket", VALUE, tuple(range(100_000_000, 1_000_000_000, 80_000_000)))

@@ -5,7 +5,7 @@ import pytest
 from tests.consent.pages.browser import axe_violations
 from tests.consent.pages.scene import AUTHORIZE, CALLBACK
 
-pytestmark = [pytest.mark.browser, pytest.mark.enable_socket, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.enable_socket]
 
 LOOKS = [(320, "light", "en"), (320, "dark", "fr"), (1280, "light", "fr"), (1280, "dark", "en")]
 PAGES = {

@@ -17,7 +17,7 @@ from tests.consent.pages.browser import Served, axe_violations
 from tests.consent.pages.real_log import entry, log_of
 from tests.consent.pages.scene import CITIZEN, LOG
 
-pytestmark = [pytest.mark.browser, pytest.mark.enable_socket, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.enable_socket]
 
 HOSTILE = '<img src="/x" onerror="document.title=1">'
 ENTRIES = [

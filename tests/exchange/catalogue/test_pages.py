@@ -58,6 +58,12 @@ def test_every_sentence_is_said_somewhere():
     assert set(unused) <= {"dataset.door_accord", "dataset.door_drop_in"}
 
 
+@pytest.fixture(autouse=True)
+def _nothing_chosen(reader):
+    """A language chosen in one test is not chosen in the next."""
+    reader.cookies.clear()
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_a_datasets_page_names_every_field_and_leads_to_every_schema(reader, dataset, language):

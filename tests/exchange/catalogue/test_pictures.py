@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.conftest import REPOSITORY
 
-pytestmark = [pytest.mark.browser, pytest.mark.enable_socket, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.enable_socket]
 
 PICTURES = REPOSITORY / "docs" / "pages"
 TALLEST = 1600
