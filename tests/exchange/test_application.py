@@ -51,6 +51,7 @@ def test_a_token_says_which_application_calls() -> None:
         (replace(CLIENT, token_until=None), TOKEN, "application_token_expired"),
         (replace(CLIENT, token_jkt="k" * 43), TOKEN, "dpop_proof_missing"),
     ],
+    ids=["none", "shortened", "its-hash", "too-long", "over", "without-end", "bound-to-a-key"],
 )
 def test_any_other_token_is_refused_by_name(client: Client, token: str, slug: str) -> None:
     with pytest.raises(AccordError, match=slug):
