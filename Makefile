@@ -23,7 +23,7 @@ demo: install ## run the main job: Accord on :8000, the sandbox on :8001
 	@$(BIN)/accord demo $(ARGS)
 
 test: install ## run every test
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 crash: install ## 200 kills of the server and of PostgreSQL under load
 	@ROUNDS=200 $(BIN)/pytest -s tests/journeys/test_crash.py tests/journeys/test_database_killed.py $(ARGS)

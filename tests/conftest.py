@@ -12,6 +12,11 @@ os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="accord-runtime
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Journeys begin: they wait much and take long, and what is short fills the gaps at the end."""
+    items.sort(key=lambda item: "journeys" not in item.path.parts)
+
+
 def in_ci() -> bool:
     """Where a missing piece is a failure, not a reason to skip."""
     return os.environ.get("CI") == "true"

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
+from exchange.registry_file import RegistryFileError
 from sandbox.browser import Browser
 from sandbox.portail_famille.accord import Accord
 from sandbox.servers import ServerFailed, run_accord
@@ -142,6 +143,9 @@ def test_a_draft_that_nobody_finished_refuses_the_start_and_is_named(tmp_path: P
     manifest = _draft(tmp_path)
     assert tomllib.loads(manifest.read_text(encoding="utf-8"))["path"] == PATH
     drafts = {"ACCORD_MANIFESTS_DIR": str(manifest.parent)}
-    with pytest.raises(ServerFailed) as caught, deployed(tmp_path / "world", settings=drafts):
+    with pytest.raises(RegistryFileError) as loaded, deployed(tmp_path / "world", settings=drafts):
         pass
-    assert f"{DATASET}.toml: provider.fr" in str(caught.value)
+    with pytest.raises(ServerFailed) as started:
+        run_accord(["serve"], folder=tmp_path / "world")
+    for refused in (loaded, started):
+        assert f"{DATASET}.toml: provider.fr" in str(refused.value)
