@@ -392,7 +392,7 @@ class Grants(RuleBasedStateMachine):
 
 def test_no_order_of_events_lets_data_out_that_should_not_go(tmp_path: Path) -> None:
     profile = settings(
-        max_examples=35,
+        max_examples=25,
         stateful_step_count=40,
         deadline=None,
         suppress_health_check=list(HealthCheck),

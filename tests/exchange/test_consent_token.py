@@ -53,7 +53,7 @@ def test_a_token_in_order_gives_its_grant_and_its_identity() -> None:
         ("token_audience_invalid", {"aud": "https://other.example"}),
         ("token_audience_invalid", {"aud": [_ISSUER]}),
         ("token_expired", {"exp": _NOW}),
-        ("token_not_yet_valid", {"iat": _NOW + 600}),
+        ("token_not_yet_valid", {"iat": _NOW + 86_400}),
         ("token_claims_invalid", {"cnf": {"jkt": "x"}}),
         ("token_claims_invalid", {"cnf": {"jwk": {}}}),
         ("token_claims_invalid", {"cnf": {"jkt": "x" * 43, "x5t#S256": "x" * 43}}),

@@ -12,7 +12,7 @@ from tests.journeys.deployment import deployed
 pytestmark = [pytest.mark.enable_socket, pytest.mark.slow, pytest.mark.timeout(480)]
 
 CASES = 2_000
-EXAMPLES_EACH = 20
+EXAMPLES_EACH = 12
 
 # A request whose head is over 32 KiB is refused with 431, which is a refusal like the others.
 SETTINGS = """
