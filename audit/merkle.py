@@ -28,6 +28,14 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
+def root_of_row(hashes: bytes) -> bytes:
+    """The root of a perfect subtree, from its leaves' hashes one after the other; a power of two of them."""
+    pair = 2 * HASH_BYTES
+    while len(hashes) > HASH_BYTES:
+        hashes = b"".join([sha256(b"\x01" + hashes[at : at + pair]).digest() for at in range(0, len(hashes), pair)])
+    return hashes
+
+
 def root_of(frontier: Sequence[bytes]) -> bytes:
     """The root of the tree with this frontier."""
     if not frontier:

@@ -131,9 +131,9 @@ class Queries:
     def proof(self, index: int) -> str:
         """A C2SP tlog-proof of an entry to the newest checkpoint."""
         with self._reading() as read:
-            size, frontier, note = read.rows(_NEWEST)[0]
+            ((size, frontier, note),), tiles = read.rows_of([(_NEWEST, ()), StoredNodes.above(index)])
             nodes = StoredNodes(read, size, bytes(frontier))
-            nodes.read_above(index)
+            nodes.learn(tiles)
             path = path_through(index, size, nodes.node, right_edge(size, nodes.node))
         return write_proof(index, path, note)
 

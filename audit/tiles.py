@@ -3,13 +3,13 @@
 What is not yet full is the edge. It is never stored: the entries and the full tiles below it say what it holds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import orjson
 
 from audit.blocks import BLOCK, OpenBlock
 from audit.layout import HEIGHT, MAX_LEVEL, WIDTH
-from audit.merkle import HASH_BYTES, Node, leaf_hash, node_hash
+from audit.merkle import HASH_BYTES, Node, leaf_hash, root_of_row
 from audit.store.port import Row, Session
 
 
@@ -78,22 +78,21 @@ class StoredNodes:
     def __init__(self, session: Session, size: int, frontier: bytes = b"") -> None:
         self._session = session
         self._size = size
-        self._tiles: dict[tuple[int, int], list[bytes]] = {}
+        self._tiles: dict[tuple[int, int], bytes] = {}
         self._frontier = _subtrees(size, frontier) if frontier else {}
 
-    def read_above(self, index: int) -> None:
-        """Read the full tiles on the way from a leaf to the root, all at once."""
-        wanted = []
-        for level in range(MAX_LEVEL + 1):
-            tile = index >> HEIGHT * (level + 1)
-            if (tile + 1) << HEIGHT * (level + 1) > self._size:
-                break
-            wanted.append((level, tile))
-        if wanted:
-            where = " OR ".join(["level = ? AND tile = ?"] * len(wanted))
-            statement = f"SELECT level, tile, hashes FROM log_tiles WHERE {where}"  # noqa: S608  # marks for the values
-            for level, tile, hashes in self._session.rows(statement, [part for one in wanted for part in one]):
-                self._tiles[level, tile] = _split(bytes(hashes))
+    @staticmethod
+    def above(index: int) -> tuple[str, tuple[int, ...]]:
+        """The question for the full tiles on the way from a leaf to the root, of however large a tree."""
+        wanted = [part for level in range(MAX_LEVEL + 1) for part in (level, index >> HEIGHT * (level + 1))]
+        where = " OR ".join(["level = ? AND tile = ?"] * (MAX_LEVEL + 1))
+        return f"SELECT level, tile, hashes FROM log_tiles WHERE {where}", tuple(wanted)  # noqa: S608  # marks for the values
+
+    def learn(self, tiles: Iterable[Row]) -> None:
+        """Take the answer to :meth:`above`; tiles that became full since this size are not of its tree."""
+        for level, tile, hashes in tiles:
+            if (tile + 1) << HEIGHT * (level + 1) <= self._size:
+                self._tiles[level, tile] = bytes(hashes)
 
     def node(self, level: int, index: int) -> bytes:
         """The complete node at ``level`` and ``index``."""
@@ -102,25 +101,22 @@ class StoredNodes:
         tile_level, height = divmod(level, HEIGHT)
         width = 1 << height
         tile, first = divmod(index * width, WIDTH)
-        hashes = self._hashes(tile_level, tile)[first : first + width]
-        while len(hashes) > 1:
-            hashes = [node_hash(hashes[at], hashes[at + 1]) for at in range(0, len(hashes), 2)]
-        return hashes[0]
+        return root_of_row(self._hashes(tile_level, tile)[first * HASH_BYTES : (first + width) * HASH_BYTES])
 
-    def _hashes(self, level: int, tile: int) -> list[bytes]:
+    def _hashes(self, level: int, tile: int) -> bytes:
         if (level, tile) not in self._tiles:
             self._tiles[level, tile] = self._read(level, tile)
         return self._tiles[level, tile]
 
-    def _read(self, level: int, tile: int) -> list[bytes]:
+    def _read(self, level: int, tile: int) -> bytes:
         rows = self._session.rows("SELECT hashes FROM log_tiles WHERE level = ? AND tile = ?", (level, tile))
         if rows:
-            return _split(bytes(rows[0][0]))
+            return bytes(rows[0][0])
         if level == 0:
-            return read_leaves(self._session, tile * WIDTH, min((tile + 1) * WIDTH, self._size))
+            return b"".join(read_leaves(self._session, tile * WIDTH, min((tile + 1) * WIDTH, self._size)))
         statement = "SELECT root FROM log_tiles WHERE level = ? AND tile >= ? AND tile < ? ORDER BY tile"
         below = self._session.rows(statement, (level - 1, tile * WIDTH, (tile + 1) * WIDTH))
-        return [bytes(row[0]) for row in below]
+        return b"".join([bytes(row[0]) for row in below])
 
 
 def _subtrees(size: int, frontier: bytes) -> dict[tuple[int, int], bytes]:

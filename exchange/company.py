@@ -18,7 +18,8 @@ from typing import Protocol
 from exchange import journal
 from exchange.application import Caller, authenticate
 from exchange.asgi import Scope
-from exchange.company_request import Credentials, Question, sealed
+from exchange.company_request import Question, sealed
+from exchange.credentials import Credentials
 from exchange.dropin.grounds import habilitation_on, receiver
 from exchange.logs import log_defect
 from exchange.model import About, Asked, Ground, Registry

@@ -58,7 +58,7 @@ class CompanyDoor:
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
-        reply = self._with_nonce(await self._bounded(scope), scope)
+        reply = self._recipient.with_nonce(await self._bounded(scope), scope, now=self._clock())
         if not reply.send_whole(scope):
             await reply.send(send)
 
@@ -107,13 +107,6 @@ class CompanyDoor:
         spoken = language(scope["headers"])
         # 7. answer
         return Reply(200, _HEADERS, orjson.dumps(await self._bundles.answer(name, caller, question, language=spoken)))
-
-    def _with_nonce(self, reply: Reply, scope: Scope) -> Reply:
-        """A caller that sends proofs learns the nonce for the next (RFC 9449 section 8.2)."""
-        if all(name != b"dpop" for name, _ in scope["headers"]):
-            return reply
-        nonce = (b"dpop-nonce", self._recipient.nonce(self._clock()))
-        return replace(reply, headers=(*reply.headers, nonce))
 
     def _problem(self, scope: Scope, error: AccordError, request_id: str) -> Reply:
         return self._problems.reply(error, request_id=request_id, language=language(scope["headers"]))

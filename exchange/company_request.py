@@ -13,7 +13,7 @@ from typing import NoReturn, TypeVar
 from urllib.parse import parse_qsl
 
 from exchange.asgi import Header
-from exchange.consent_token import MAX_TOKEN_BYTES
+from exchange.credentials import Credentials, CredentialsMalformed, read_credentials
 from openapi.fields import SIREN_DIGITS, InvalidValue, Siren, Siret, siren, siret
 from openapi.problem import AccordError
 from providers.manifest import Manifest
@@ -24,17 +24,7 @@ MAX_WORDS = 250
 
 Number = TypeVar("Number", Siret, Siren)
 
-_SCHEMES = (b"bearer", b"dpop")
 _COMMON = ("siret", "siren", "context", "object", "recipient", "delegation_id")
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """The application's token as it came in, and its DPoP proofs."""
-
-    token: bytes = field(repr=False)
-    is_dpop: bool
-    proofs: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +52,13 @@ class Question:
 
 def credentials(headers: Iterable[Header]) -> Credentials:
     """Raises ``application_token_missing`` where there is none, or none that can be read."""
-    authorizations, proofs = [], []
-    for name, value in headers:
-        if name == b"authorization":
-            authorizations.append(value)
-        elif name == b"dpop":
-            proofs.append(value.decode("latin-1"))
-    scheme, _, token = (authorizations[0] if len(authorizations) == 1 else b"").partition(b" ")
-    scheme, token = scheme.lower(), token.strip()
-    if scheme not in _SCHEMES or not token or len(token) > MAX_TOKEN_BYTES:
+    try:
+        given = read_credentials(headers)
+    except CredentialsMalformed:
+        given = Credentials()
+    if not given.token:
         raise AccordError("application_token_missing")
-    return Credentials(token, scheme == _SCHEMES[1], tuple(proofs))
+    return given
 
 
 def question_to_dataset(query: bytes, manifest: Manifest) -> Question:

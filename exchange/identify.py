@@ -4,20 +4,17 @@ Only names that the catalogue knows are kept, so that nothing a caller typed rea
 names of the form of a derived answer's. What is asked besides the token is ``question.py``'s.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from exchange.asgi import Header, Scope
 from exchange.citizen_token import citizens_token
-from exchange.consent_token import MAX_TOKEN_BYTES
+from exchange.credentials import CredentialsMalformed, read_credentials
 from exchange.model import Asked, Refusal
 from exchange.question import question
 from openapi.problem import Language
 from providers.registry import Datasets
 
 PATH = "/v1/data/"
-
-_BEARER, _DPOP = b"bearer", b"dpop"
-_SCHEMES = (_BEARER, _DPOP)
 
 
 def identify(scope: Scope, request_id: str, datasets: Datasets, body: bytes | Refusal | None = None) -> Asked:
@@ -26,11 +23,13 @@ def identify(scope: Scope, request_id: str, datasets: Datasets, body: bytes | Re
     if dataset is None:
         return Asked(request_id, fault=Refusal("dataset_unknown", {}))
     name = dataset.manifest.dataset
-    authorizations, proofs = _credentials(scope["headers"])
-    token = _token(authorizations)
-    if isinstance(token, Refusal):
-        return Asked(request_id, name, fault=token)
-    scheme, text = token
+    try:
+        given = read_credentials(scope["headers"])
+    except CredentialsMalformed:
+        return Asked(request_id, name, fault=Refusal("token_malformed", {}))
+    if not given.token:
+        return Asked(request_id, name, fault=Refusal("token_missing", {}))
+    text = given.token
     asks = question(scope["query_string"], body, dataset.manifest)
     if isinstance(asks, Refusal):
         return Asked(request_id, name, token=text, fault=asks)
@@ -42,8 +41,8 @@ def identify(scope: Scope, request_id: str, datasets: Datasets, body: bytes | Re
         name,
         asks.fields,
         text,
-        scheme == _DPOP,
-        proofs,
+        given.is_dpop,
+        given.proofs,
         franceconnect_token=citizens,
         derived=asks.derived,
         parameters=asks.parameters,
@@ -56,25 +55,3 @@ def language(headers: Iterable[Header]) -> Language:
         if name == b"accept-language":
             return "fr" if value.lstrip()[:2].lower() == b"fr" else "en"
     return "en"
-
-
-def _credentials(headers: Iterable[Header]) -> tuple[list[bytes], tuple[str, ...]]:
-    """Every ``Authorization`` and every ``DPoP`` header, in one pass."""
-    authorizations, proofs = [], []
-    for name, value in headers:
-        if name == b"authorization":
-            authorizations.append(value)
-        elif name == b"dpop":
-            proofs.append(value.decode("latin-1"))
-    return authorizations, tuple(proofs)
-
-
-def _token(values: Sequence[bytes]) -> tuple[bytes, bytes] | Refusal:
-    """Scheme, in lower case, and token."""
-    if not values:
-        return Refusal("token_missing", {})
-    scheme, _, token = values[0].partition(b" ")
-    scheme, token = scheme.lower(), token.strip()
-    if len(values) > 1 or scheme not in _SCHEMES or not token or len(token) > MAX_TOKEN_BYTES:
-        return Refusal("token_malformed", {})
-    return scheme, token

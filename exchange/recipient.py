@@ -9,12 +9,13 @@ import hmac
 from base64 import urlsafe_b64encode
 from binascii import Error, a2b_base64
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 
 from consent.dpop import ALGORITHMS, Nonces, ProofInvalid, check_proof
 from consent.model import Client
-from exchange.asgi import Header, Scope
+from exchange.asgi import Header, Reply, Scope
 from exchange.model import Asked, ConsentToken
 from openapi.problem import AccordError
 
@@ -102,6 +103,12 @@ class Recipient:
     def address(self, scope: Scope) -> str:
         """Where a request comes from, as text; empty when that cannot be told."""
         return str(self._proxies.address(scope) or "")
+
+    def with_nonce(self, reply: Reply, scope: Scope, *, now: float) -> Reply:
+        """A caller that sent a proof learns the nonce for the next (RFC 9449 section 8.2)."""
+        if all(name != b"dpop" for name, _ in scope["headers"]):
+            return reply
+        return replace(reply, headers=(*reply.headers, (b"dpop-nonce", self.nonce(now))))
 
     def check_address(self, scope: Scope, client: Client) -> None:
         """Raise ``AccordError`` unless the request comes from where the application's may."""

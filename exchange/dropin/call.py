@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from exchange.asgi import Scope
-from exchange.consent_token import MAX_TOKEN_BYTES
+from exchange.credentials import CredentialsMalformed, read_credentials
 from openapi.problem import AccordError
 
 MAX_QUERY_BYTES = 8_192
 MAX_PARAMETERS = 60
 MAX_HEADER_BYTES = 400
-
-_SCHEMES = (b"bearer", b"dpop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +56,11 @@ class Call:
 
 def read_call(scope: Scope, *, began: float) -> Call:
     """Raises ``AccordError``: ``application_token_missing`` for an unreadable header, ``request_malformed``."""
-    authorizations = [value for name, value in scope["headers"] if name == b"authorization"]
-    scheme, token = _credentials(authorizations)
-    return Call(
-        scope,
-        began,
-        token,
-        scheme == _SCHEMES[1],
-        tuple(value.decode("latin-1") for name, value in scope["headers"] if name == b"dpop"),
-        _parameters(scope["query_string"]),
-    )
-
-
-def _credentials(authorizations: list[bytes]) -> tuple[bytes, bytes]:
-    if not authorizations:
-        return b"", b""
-    scheme, _, token = authorizations[0].partition(b" ")
-    scheme, token = scheme.lower(), token.strip()
-    if len(authorizations) > 1 or scheme not in _SCHEMES or not token or len(token) > MAX_TOKEN_BYTES:
-        raise AccordError("application_token_missing")
-    return scheme, token
+    try:
+        given = read_credentials(scope["headers"])
+    except CredentialsMalformed:
+        raise AccordError("application_token_missing") from None
+    return Call(scope, began, given.token, given.is_dpop, given.proofs, _parameters(scope["query_string"]))
 
 
 def _parameters(query: bytes) -> Mapping[str, tuple[str, ...]]:

@@ -131,7 +131,7 @@ class Door:
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
-        reply = self._with_nonce(await self._bounded(scope), scope)
+        reply = self._recipient.with_nonce(await self._bounded(scope), scope, now=self._clock())
         if not reply.send_whole(scope):
             await reply.send(send)
 
@@ -210,13 +210,6 @@ class Door:
             yield
         finally:
             self._under_way.discard(key)
-
-    def _with_nonce(self, reply: Reply, scope: Scope) -> Reply:
-        """A caller that sends proofs learns the nonce for the next (RFC 9449 section 8.2)."""
-        if all(name != b"dpop" for name, _ in scope["headers"]):
-            return reply
-        nonce = (b"dpop-nonce", self._recipient.nonce(self._clock()))
-        return replace(reply, headers=(*reply.headers, nonce))
 
     async def _refuse(
         self, scope: Scope, asked: Asked, about: About, error: AccordError, *, usage: Usage | None, began: float

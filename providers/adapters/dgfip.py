@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import orjson
 
+from providers.adapters.apistration import retry_in
 from providers.errors import (
     AnswerInvalid,
     BadInput,
@@ -30,9 +31,6 @@ from providers.record import RecordInvalid, RecordReader
 YEAR = "annee"
 """The parameter: the year of the income. That of 2024 is on the tax notice of 2025."""
 REFERENCE_INCOME = "revenu_fiscal_reference"
-RETRY_SECONDS = 60
-"""What a caller is told to wait when the holder does not say."""
-LONGEST_RETRY = 86_400
 
 _OK = 200
 _UNAUTHORIZED = 401
@@ -50,7 +48,7 @@ class Dgfip:
         """Ask for one citizen's year. Raises :class:`providers.errors.ProviderError`."""
         reply = await send(self._request(query))
         if reply.status != _OK:
-            raise _error(self._manifest.holder, reply)
+            raise _error(self._manifest.holder, reply, now=self._clock())
         try:
             situation = renamed(orjson.loads(reply.body), year=int(query.parameters[YEAR]))
             record = self._reader.read(situation, self._computed(situation, query.fields))
@@ -146,11 +144,11 @@ _PASSING = (HolderBusy, HolderFailed, HolderUnreachable, HolderTimeout)
 """Errors after which waiting helps."""
 
 
-def _error(holder: str, reply: HolderReply) -> ProviderError:
+def _error(holder: str, reply: HolderReply, *, now: float) -> ProviderError:
     if reply.status == _UNAUTHORIZED and _is_the_applications(reply.body):
         return CitizenTokenRefused(holder)
     kind = _BY_STATUS.get(reply.status, AnswerInvalid)
-    return kind(holder, retry_in=_retry_in(reply)) if kind in _PASSING else kind(holder)
+    return kind(holder, retry_in=retry_in(reply, now)) if kind in _PASSING else kind(holder)
 
 
 def _is_the_applications(body: bytes) -> bool:
@@ -162,10 +160,3 @@ def _is_the_applications(body: bytes) -> bool:
         return isinstance(orjson.loads(body)["erreur"], dict)
     except (ValueError, TypeError, KeyError):
         return False
-
-
-def _retry_in(reply: HolderReply) -> int:
-    after = reply.headers.get("retry-after", "")
-    if not after.isascii() or not after.isdigit() or len(after) > len(str(LONGEST_RETRY)):
-        return RETRY_SECONDS
-    return min(max(1, int(after)), LONGEST_RETRY)
