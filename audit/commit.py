@@ -13,7 +13,7 @@ from audit.entry import SALT_BYTES, detail_bytes, leaf_of
 from audit.merkle import Growth, leaf_hash, root_of
 from audit.model import ALREADY_SPENT, GRANT_CLOSED, Append, EntryValue, LogBroken, Receipt
 from audit.proof import write_proofs
-from audit.store.port import CHECKPOINT, INSERTS, Change, Head, Row, rare_changes
+from audit.store.port import INSERTS, Changes, Head, Row, erasures
 from audit.tiles import Edge
 
 HASH_BYTES = 32
@@ -96,21 +96,27 @@ class Commit:
         """Whether details of earlier entries go with it."""
         return bool(self._rows.erased)
 
-    def changes(self) -> Iterator[Change]:
-        """The statements of the commit and their rows, each as soon as it is made."""
+    def changes(self) -> Iterator[Changes]:
+        """The statements and their rows: those of the entries, of the tree and what finds, of what is erased."""
         rows = self._rows
-        yield INSERTS["entries"], rows.entries
-        yield INSERTS["details"], rows.details
-        yield from _present(spent=rows.spent, closed=rows.closed, erased=rows.erased)
+        yield _present(entries=rows.entries, details=rows.details, spent=rows.spent, closed=rows.closed)
         self._growth = growth = Growth(self._before.size, self._frontier, rows.leaves)
         tiles, full = self._fill()
-        yield from _present(tiles=tiles, blocks=full.blocks, postings=full.postings, lookups=full.lookups)
-        yield from rare_changes(full.terms, rows.erased, rows.forgotten, rows.released)
         frontier = growth.frontier
         self.head = Head(growth.size, b"".join(frontier), root_of(frontier))
         """The head once it is written."""
         self._note = self._signer.sign(Checkpoint(self._signer.name, growth.size, self.head.root))
-        yield CHECKPOINT, [(self.head.size, self.head.frontier, self._note)]
+        yield _present(
+            tiles=tiles,
+            blocks=full.blocks,
+            postings=full.postings,
+            lookups=full.lookups,
+            terms=full.terms,
+            checkpoint=[(self.head.size, self.head.frontier, self._note)],
+        )
+        if rows.erased:
+            # After the lookups of a block that this commit filled, which may be of a detail that goes.
+            yield from erasures(rows.erased, rows.forgotten, rows.released)
 
     def receipts(self) -> list[Receipt]:
         """What each waiter is told, in the order of the batch."""
@@ -130,9 +136,9 @@ class Commit:
         return tiles, full
 
 
-def _present(**rows: Sequence[Row]) -> Iterator[Change]:
+def _present(**rows: Sequence[Row]) -> Changes:
     """The tables that have rows."""
-    return ((INSERTS[name], some) for name, some in rows.items() if some)
+    return [(INSERTS[name], some) for name, some in rows.items() if some]
 
 
 class _Rows:

@@ -28,12 +28,16 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
-def root_of_row(hashes: bytes) -> bytes:
-    """The root of a perfect subtree, from its leaves' hashes one after the other; a power of two of them."""
-    pair = 2 * HASH_BYTES
-    while len(hashes) > HASH_BYTES:
-        hashes = b"".join([sha256(b"\x01" + hashes[at : at + pair]).digest() for at in range(0, len(hashes), pair)])
-    return hashes
+def rows_above(hashes: bytes) -> tuple[bytes, ...]:
+    """A row of nodes that stand side by side, from an even place on, and the complete rows above it, lowest first.
+
+    Each row is its hashes one after the other.
+    """
+    rows, pair = [hashes], 2 * HASH_BYTES
+    while (whole := len(rows[-1]) - len(rows[-1]) % pair) > 0:
+        row = rows[-1]
+        rows.append(b"".join([sha256(b"\x01" + row[at : at + pair]).digest() for at in range(0, whole, pair)]))
+    return tuple(rows)
 
 
 def root_of(frontier: Sequence[bytes]) -> bytes:

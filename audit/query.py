@@ -9,19 +9,23 @@ import orjson
 from audit.blocks import seconds_of
 from audit.counting import Counts, count
 from audit.history import History
+from audit.layout import WIDTH
 from audit.merkle import path_through, right_edge
 from audit.model import LogUnavailable
 from audit.proof import write_proof
 from audit.search import Accesses, AccessRecord, Wanted, find, load
 from audit.store import Session, Store, StoreError
-from audit.tiles import StoredNodes
+from audit.tiles import KnownTiles, StoredNodes
 
 MAX_LIMIT = 200
 _ENTRY = (
     'SELECT e.leaf, d.salt, d.detail FROM log_entries e LEFT JOIN log_details d ON d."index" = e."index" '
     'WHERE e."index" = ?'
 )
-_NEWEST = "SELECT size, frontier, note FROM log_checkpoints ORDER BY size DESC LIMIT 1"
+_NEWEST_AND_TILE = (
+    "SELECT c.size, c.frontier, c.note, t.hashes FROM (SELECT size, frontier, note FROM log_checkpoints "
+    "ORDER BY size DESC LIMIT 1) c LEFT JOIN log_tiles t ON t.level = 0 AND t.tile = ?"
+)
 _LAST_INDEX = 2**63 - 1
 ACCESS_KINDS = ("access", "refusal", "failure")
 EVERYTHING = Wanted()
@@ -65,6 +69,7 @@ class Queries:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._tiles = KnownTiles()
 
     def find(self, wanted: Wanted, *, before: int | None = None, limit: int = 50) -> Accesses:
         """The newest entries that are wanted, with an index below ``before``; ``limit``: at most 200."""
@@ -131,9 +136,11 @@ class Queries:
     def proof(self, index: int) -> str:
         """A C2SP tlog-proof of an entry to the newest checkpoint."""
         with self._reading() as read:
-            ((size, frontier, note),), tiles = read.rows_of([(_NEWEST, ()), StoredNodes.above(index)])
-            nodes = StoredNodes(read, size, bytes(frontier))
-            nodes.learn(tiles)
+            # One question: the tiles above are known, after the first proofs.
+            ((size, frontier, note, hashes),) = read.rows(_NEWEST_AND_TILE, (index // WIDTH,))
+            nodes = StoredNodes(read, size, bytes(frontier), self._tiles)
+            if hashes is not None:
+                nodes.learn(index // WIDTH, bytes(hashes))
             path = path_through(index, size, nodes.node, right_edge(size, nodes.node))
         return write_proof(index, path, note)
 

@@ -3,13 +3,13 @@
 What is not yet full is the edge. It is never stored: the entries and the full tiles below it say what it holds.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import orjson
 
 from audit.blocks import BLOCK, OpenBlock
-from audit.layout import HEIGHT, MAX_LEVEL, WIDTH
-from audit.merkle import HASH_BYTES, Node, leaf_hash, root_of_row
+from audit.layout import HEIGHT, WIDTH
+from audit.merkle import HASH_BYTES, Node, leaf_hash, rows_above
 from audit.store.port import Row, Session
 
 
@@ -47,20 +47,24 @@ class Edge:
 def read_end(session: Session, size: int) -> tuple[Edge, OpenBlock]:
     """What is not full at the end of a log of ``size``: read at once, as a writer does it while others wait."""
     # A tile and a block are as long: what the one hashes the other finds by.
-    entries = (
-        'SELECT e.leaf, d.detail FROM log_entries e LEFT JOIN log_details d ON d."index" = e."index" '
-        'WHERE e."index" >= ? AND e."index" < ? ORDER BY e."index"'
-    )
+    first, where = size - size % BLOCK, 'WHERE "index" >= ? AND "index" < ?'
+    leaves = f'SELECT leaf FROM log_entries {where} ORDER BY "index"'  # noqa: S608  # marks for the values
+    details = f'SELECT "index", detail FROM log_details {where}'  # noqa: S608  # idem
     roots = "SELECT root FROM log_tiles WHERE level = ? AND tile >= ? AND tile < ? ORDER BY tile"
     above = []
     level, complete = 1, size // WIDTH
     while complete:
         above.append((roots, (level - 1, complete - complete % WIDTH, complete)))
         level, complete = level + 1, complete // WIDTH
-    last, *levels = session.rows_of([(entries, (size - size % BLOCK, size)), *above])
-    hashes = [leaf_hash(bytes(leaf)) for leaf, _ in last]
-    items = [(orjson.loads(leaf), orjson.loads(detail) if detail else {}) for leaf, detail in last]
-    return Edge(size, [hashes, *[[bytes(row[0]) for row in rows] for rows in levels]]), OpenBlock(size, items)
+    # Two ranges, not a join, which would look each detail up.
+    entries, kept, *levels = session.rows_of([(leaves, (first, size)), (details, (first, size)), *above])
+    hashes = [leaf_hash(leaf) for (leaf,) in entries]
+    by_index: dict[int, bytes] = dict(kept)
+    items = [
+        (orjson.loads(leaf), orjson.loads(by_index[index]) if index in by_index else {})
+        for index, (leaf,) in enumerate(entries, first)
+    ]
+    return Edge(size, [hashes, *[[root for (root,) in rows] for rows in levels]]), OpenBlock(size, items)
 
 
 def read_leaves(session: Session, first: int, end: int) -> list[bytes]:
@@ -69,54 +73,77 @@ def read_leaves(session: Session, first: int, end: int) -> list[bytes]:
     return [leaf_hash(bytes(row[0])) for row in session.rows(statement, (first, end))]
 
 
+class KnownTiles:
+    """Tiles above the lowest level with their inner nodes: read once, as nothing of them ever changes.
+
+    Of a log of ten million entries they are 153; of what is larger, the cache holds a part. Several threads may use it.
+    """
+
+    MOST = 1_024
+    """Tiles; each takes some 17 kB."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[int, int, int], tuple[bytes, ...]] = {}
+
+    def get(self, level: int, tile: int, width: int) -> tuple[bytes, ...] | None:
+        """The rows of a tile that is ``width`` hashes wide, if they are known."""
+        return self._rows.get((level, tile, width))
+
+    def keep(self, level: int, tile: int, width: int, rows: tuple[bytes, ...]) -> None:
+        """Remember them. A cache that is full begins anew."""
+        if len(self._rows) >= self.MOST:
+            self._rows.clear()
+        self._rows[level, tile, width] = rows
+
+
 class StoredNodes:
     """The complete nodes of a tree of ``size`` leaves, read from full tiles, and from the edge where there are none.
 
-    With its ``frontier`` (largest subtree first, one hash after the other) the edge itself need not be read.
+    With its ``frontier`` (largest subtree first, one hash after the other) the edge itself need not be read; with
+    ``known`` the upper tiles are read once for all trees of a log.
     """
 
-    def __init__(self, session: Session, size: int, frontier: bytes = b"") -> None:
+    def __init__(self, session: Session, size: int, frontier: bytes = b"", known: KnownTiles | None = None) -> None:
         self._session = session
         self._size = size
-        self._tiles: dict[tuple[int, int], bytes] = {}
+        self._lowest: dict[int, tuple[bytes, ...]] = {}
+        self._known = KnownTiles() if known is None else known
         self._frontier = _subtrees(size, frontier) if frontier else {}
 
-    @staticmethod
-    def above(index: int) -> tuple[str, tuple[int, ...]]:
-        """The question for the full tiles on the way from a leaf to the root, of however large a tree."""
-        wanted = [part for level in range(MAX_LEVEL + 1) for part in (level, index >> HEIGHT * (level + 1))]
-        where = " OR ".join(["level = ? AND tile = ?"] * (MAX_LEVEL + 1))
-        return f"SELECT level, tile, hashes FROM log_tiles WHERE {where}", tuple(wanted)  # noqa: S608  # marks for the values
-
-    def learn(self, tiles: Iterable[Row]) -> None:
-        """Take the answer to :meth:`above`; tiles that became full since this size are not of its tree."""
-        for level, tile, hashes in tiles:
-            if (tile + 1) << HEIGHT * (level + 1) <= self._size:
-                self._tiles[level, tile] = bytes(hashes)
+    def learn(self, tile: int, hashes: bytes) -> None:
+        """Take a full tile of the lowest level that was read already."""
+        if (tile + 1) * WIDTH <= self._size:
+            self._lowest[tile] = rows_above(hashes)
 
     def node(self, level: int, index: int) -> bytes:
         """The complete node at ``level`` and ``index``."""
         if (known := self._frontier.get((level, index))) is not None:
             return known
         tile_level, height = divmod(level, HEIGHT)
-        width = 1 << height
-        tile, first = divmod(index * width, WIDTH)
-        return root_of_row(self._hashes(tile_level, tile)[first * HASH_BYTES : (first + width) * HASH_BYTES])
+        tile, place = divmod(index, WIDTH >> height)
+        return self._rows(tile_level, tile)[height][place * HASH_BYTES : (place + 1) * HASH_BYTES]
 
-    def _hashes(self, level: int, tile: int) -> bytes:
-        if (level, tile) not in self._tiles:
-            self._tiles[level, tile] = self._read(level, tile)
-        return self._tiles[level, tile]
+    def _rows(self, level: int, tile: int) -> tuple[bytes, ...]:
+        width = min(WIDTH, (self._size >> HEIGHT * level) - tile * WIDTH)
+        rows = self._lowest.get(tile) if level == 0 else self._known.get(level, tile, width)
+        if rows is None:
+            rows = rows_above(self._read(level, tile, width))
+            if level == 0:
+                self._lowest[tile] = rows
+            else:
+                self._known.keep(level, tile, width, rows)
+        return rows
 
-    def _read(self, level: int, tile: int) -> bytes:
-        rows = self._session.rows("SELECT hashes FROM log_tiles WHERE level = ? AND tile = ?", (level, tile))
-        if rows:
+    def _read(self, level: int, tile: int, width: int) -> bytes:
+        if width == WIDTH and (
+            rows := self._session.rows("SELECT hashes FROM log_tiles WHERE level = ? AND tile = ?", (level, tile))
+        ):
             return bytes(rows[0][0])
+        first, end = tile * WIDTH, tile * WIDTH + width
         if level == 0:
-            return b"".join(read_leaves(self._session, tile * WIDTH, min((tile + 1) * WIDTH, self._size)))
+            return b"".join(read_leaves(self._session, first, end))
         statement = "SELECT root FROM log_tiles WHERE level = ? AND tile >= ? AND tile < ? ORDER BY tile"
-        below = self._session.rows(statement, (level - 1, tile * WIDTH, (tile + 1) * WIDTH))
-        return b"".join([bytes(row[0]) for row in below])
+        return b"".join([bytes(row[0]) for row in self._session.rows(statement, (level - 1, first, end))])
 
 
 def _subtrees(size: int, frontier: bytes) -> dict[tuple[int, int], bytes]:

@@ -1,213 +1,113 @@
-"""``make bench-audit``: durable appends a second and CPU per append, at growing sizes; queries, proofs, verification.
+"""``make bench-audit``: durable appends a second and CPU per append, at several sizes; queries, proofs, verification.
 
 The log's own writer, over its own store, in processes of their own: appends as an exchange makes them (a DPoP proof
-spent, a grant required), each caller waiting for its receipt. The log grows between measurements by the same commit,
-only in larger batches.
+spent, a grant required), each caller waiting for its receipt. Every size has a log of its own, filled by the same
+commit in larger batches. They are measured in turn, round by round, and the medians compared: a machine's speed
+wanders from minute to minute by more than a log's size is worth.
 """
 
-import asyncio
-import gc
-import itertools
 import json
-import multiprocessing
-import os
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import psycopg
 import typer
-import uvloop
 from rich.console import Console
 from rich.table import Table
 
 from audit.checkpoint import NoteSigner
-from audit.log import SWITCH_SECONDS, Log
-from audit.model import Append
-from audit.store import open_store
-from bench.audit_entries import append_like_an_exchange
-from bench.audit_fill import fill, moment
+from bench.audit_appends import Appends, Load, Place, measure_appends, medians
+from bench.audit_fill import fill
 from bench.audit_reading import Reading, measure_reading
-from bench.cpu import cpu_seconds
 from bench.postgresql import SETTINGS, postgresql, wear_in
-from exchange.app import GARBAGE_THRESHOLDS
 from exchange.database import migrate
 
 ORIGIN = "bench.example/log"
-MEASURED_SECONDS = 6.0
-WARM_SECONDS = 1.5
-MADE = 20_000
+WRITERS = (1, 4)
 
 out = Console(highlight=False, soft_wrap=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Appends:
-    """What one measurement saw."""
-
-    engine: str
-    size: int
-    writers: int
-    per_second: float
-    cpu: float
-    """Microseconds an append in the writers' processes."""
-    server_cpu: float
-    """Microseconds an append in the database's server; 0 for SQLite."""
-    p50: float
-    p99: float
-    """Milliseconds from the call to the receipt."""
-
-
 def main(
     *,
-    sizes: Annotated[str, typer.Option(help="Entries in the log before each measurement.")] = "10000,1000000",
+    sizes: Annotated[str, typer.Option(help="Entries in each log before it is measured.")] = "10000,1000000",
     engines: Annotated[str, typer.Option()] = "sqlite,postgresql",
+    rounds: Annotated[int, typer.Option(min=1, help="Times each log is measured.")] = 3,
     in_flight: Annotated[int, typer.Option(min=1, help="Callers waiting at once, over all writers.")] = 192,
     reading: Annotated[bool, typer.Option(help="Measure queries, proofs and verification at the largest size.")] = True,
     folder: Annotated[Path | None, typer.Option(file_okay=False, exists=True)] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write everything there.")] = None,
 ) -> None:
-    """Measure the log and print two tables."""
+    """Measure the log and print its tables."""
     wanted = sorted(int(size) for size in sizes.split(","))
     found: list[Appends] = []
     read: dict[str, list[Reading]] = {}
     for engine in engines.split(","):
         with (
             tempfile.TemporaryDirectory(prefix="accord-bench-audit-", dir=folder) as made,
-            _database(engine, Path(made)) as db,
+            logs(engine, Path(made)) as log_of,
         ):
-            key = NoteSigner.generate(ORIGIN)
-            for size in wanted:
-                fill(db.url, key, size, tell=out.print, full=wanted[-1])
-                for writers in (1, 4):
-                    load = Load(in_flight // writers, moment(size, wanted[-1], now=time.time()))
-                    found.append(_appends(db, key, engine, size=size, writers=writers, load=load))
-                    out.print(str(found[-1]), style="dim")
+            places = [log_of(size) for size in wanted]
+            for place in places:
+                fill(place.url, place.key, place.size, tell=out.print)
+            found += measure_in_turn(places, rounds=rounds, in_flight=in_flight, tell=_tell)
             if reading:
-                read[engine] = measure_reading(db.url, key.vkey, tell=out.print)
+                read[engine] = measure_reading(places[-1].url, places[-1].key.vkey, tell=out.print)
     _print(found, read)
     if json_file is not None:
-        json_file.write_text(json.dumps([_as_dict(one) for one in found], indent=2) + "\n", encoding="utf-8")
-
-
-@dataclass(frozen=True, slots=True)
-class Database:
-    """A migrated database; ``server``: the process of its server."""
-
-    url: str
-    server: int | None
+        json_file.write_text(json.dumps([one.to_json() for one in found], indent=2) + "\n", encoding="utf-8")
 
 
 @contextmanager
-def _database(engine: str, folder: Path) -> Iterator[Database]:
+def logs(engine: str, folder: Path) -> Iterator[Callable[[int], Place]]:
+    """A way to make logs of ``engine``, empty yet, each in a database of its own and with a key of its own."""
     folder.chmod(0o711)
     if engine == "sqlite":
-        url = f"sqlite:///{folder / 'log.sqlite'}"
-        migrate(url)
-        yield Database(url, None)
+        yield lambda size: _migrated(engine, f"sqlite:///{folder / f'log{size}.sqlite'}", size, None)
         return
     with postgresql(folder, core=None, settings=SETTINGS) as server:
         wear_in(server.url)
-        migrate(server.url)
-        yield Database(server.url, server.pid)
+
+        def made(size: int) -> Place:
+            with psycopg.connect(server.url, autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE log{size:d}")
+            return _migrated(engine, f"{server.url.rpartition('/')[0]}/log{size}", size, server.pid)
+
+        yield made
 
 
-def _appends(
-    db: Database,
-    key: NoteSigner,
-    engine: str,
-    *,
-    size: int,
-    writers: int,
-    load: "Load",
-) -> Appends:
-    context = multiprocessing.get_context("spawn")
-    queue: Any = context.Queue()
-    ready: Any = context.Barrier(writers)
-    processes = [
-        context.Process(target=_write, args=(db.url, key.private_text(), load, queue, ready)) for _ in range(writers)
-    ]
-    server_before = 0.0 if db.server is None else cpu_seconds(db.server)
-    for process in processes:
-        process.start()
-    results = [queue.get(timeout=120) for _ in processes]
-    for process in processes:
-        process.join(30)
-    server = (0.0 if db.server is None else cpu_seconds(db.server)) - server_before
-    appended = sum(one["measured"] for one in results)
-    everything = sum(one["all"] for one in results)
-    latencies = sorted(each for one in results for each in one["latencies"])
-    return Appends(
-        engine,
-        size,
-        writers,
-        appended / MEASURED_SECONDS,
-        sum(one["cpu"] for one in results) / appended * 1e6,
-        server / everything * 1e6,
-        latencies[len(latencies) // 2] * 1000,
-        latencies[len(latencies) * 99 // 100] * 1000,
-    )
+def _migrated(engine: str, url: str, size: int, server: int | None) -> Place:
+    migrate(url)
+    return Place(engine, url, NoteSigner.generate(ORIGIN), size, server)
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What one writer is given: callers that wait at once, and the time that its entries bear (Unix seconds)."""
-
-    in_flight: int
-    at: float
-
-
-def _write(url: str, private: str, load: Load, queue: Any, ready: Any) -> None:
-    sys.setswitchinterval(SWITCH_SECONDS)
-    log = Log.open(open_store(url), NoteSigner.parse(private), origin=ORIGIN, max_queue=100_000, timeout=30)
-    # Made before: their cost is the callers', not the log's.
-    made = [append_like_an_exchange(load.at) for _ in range(MADE)]
-    # As a serving process does; what was made before the measurement is not walked during it.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
-    ready.wait(60)
-    queue.put(uvloop.run(_load(log, made, load.in_flight)))
-    log.close()
+def measure_in_turn(
+    places: list[Place], *, rounds: int, in_flight: int, tell: Callable[[Appends], None]
+) -> list[Appends]:
+    """The medians of ``rounds`` measurements of each place by each number of writers."""
+    seen: defaultdict[tuple[int, int], list[Appends]] = defaultdict(list)
+    for _ in range(rounds):
+        for writers in WRITERS:
+            for place in places:
+                load = Load(in_flight // writers, time.time())
+                one = measure_appends(place, writers=writers, load=load)
+                seen[place.size, writers].append(one)
+                tell(one)
+    return [medians(several) for _, several in sorted(seen.items())]
 
 
-async def _load(log: Log, made: list[Append], in_flight: int) -> dict[str, Any]:
-    """Callers that append one after the other, each as soon as it was answered."""
-    begin = time.monotonic() + WARM_SECONDS
-    end = begin + MEASURED_SECONDS
-    latencies: list[float] = []
-    counted = {"all": 0, "cpu": 0.0}
-
-    numbers = itertools.count()
-    prefix = f"{os.getpid():x}{time.time_ns():x}"
-
-    async def caller() -> None:
-        while (began := time.monotonic()) < end:
-            number = next(numbers)
-            append = made[number % MADE]
-            if append.spends:
-                append = replace(append, spends=(f"dpop:{int(began)}:{prefix}{number:040x}",))
-            await log.append(append)
-            counted["all"] += 1
-            if began >= begin and (now := time.monotonic()) <= end:
-                latencies.append(now - began)
-
-    async def clock() -> None:
-        await asyncio.sleep(WARM_SECONDS)
-        used = time.process_time()
-        await asyncio.sleep(MEASURED_SECONDS)
-        counted["cpu"] = time.process_time() - used
-
-    await asyncio.gather(clock(), *(caller() for _ in range(in_flight)))
-    return {"measured": len(latencies), "latencies": latencies[:: max(1, len(latencies) // 20_000)], **counted}
+def _tell(one: Appends) -> None:
+    out.print(str(one), style="dim")
 
 
 def _print(found: list[Appends], read: dict[str, list[Reading]]) -> None:
-    table = Table("engine", "entries", "writers", "appends/s", "CPU µs", "server µs", "p50 ms", "p99 ms")
+    smallest = {(one.engine, one.writers): one for one in reversed(found)}
+    table = Table("engine", "entries", "writers", "appends/s", "CPU µs", "growth", "server µs", "p50 ms", "p99 ms")
     for one in found:
         table.add_row(
             one.engine,
@@ -215,6 +115,7 @@ def _print(found: list[Appends], read: dict[str, list[Reading]]) -> None:
             str(one.writers),
             f"{one.per_second:,.0f}",
             f"{one.cpu:.0f}",
+            f"{one.cpu / smallest[one.engine, one.writers].cpu:.2f}x",
             f"{one.server_cpu:.0f}",
             f"{one.p50:.1f}",
             f"{one.p99:.1f}",
@@ -222,13 +123,11 @@ def _print(found: list[Appends], read: dict[str, list[Reading]]) -> None:
     out.print(table)
     for engine, readings in read.items():
         table = Table(engine, "median", "p95", "p95, first time", "unit")
-        for one in readings:
-            table.add_row(one.name, f"{one.median:,.2f}", f"{one.p95:,.2f}", f"{one.first:,.2f}", one.unit)
+        for reading in readings:
+            table.add_row(
+                reading.name, f"{reading.median:,.2f}", f"{reading.p95:,.2f}", f"{reading.first:,.2f}", reading.unit
+            )
         out.print(table)
-
-
-def _as_dict(one: Appends) -> dict[str, object]:
-    return {name: getattr(one, name) for name in Appends.__dataclass_fields__}
 
 
 if __name__ == "__main__":

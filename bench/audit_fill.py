@@ -17,11 +17,8 @@ BATCH = 4_096
 YEAR = 365 * 86_400
 
 
-def fill(url: str, key: NoteSigner, size: int, *, tell: Callable[[str], None], full: int | None = None) -> None:
-    """Append until the log has ``size`` entries, spread over the year that ends now.
-
-    ``full``: the size at which the year is over, when this is not the last fill.
-    """
+def fill(url: str, key: NoteSigner, size: int, *, tell: Callable[[str], None]) -> None:
+    """Append until the log has ``size`` entries, spread over the year that ends now."""
     session = open_store(url).connect()
     if isinstance(session, SqliteSession):
         session.execute("PRAGMA synchronous=OFF")
@@ -33,7 +30,7 @@ def fill(url: str, key: NoteSigner, size: int, *, tell: Callable[[str], None], f
     ends = Ends(head.size, *read_end(session, head.size))
     while head.size < size:
         count = min(BATCH, size - head.size)
-        at, step = moment(head.size, full or size, now=now), YEAR / (full or size)
+        at, step = now - YEAR + YEAR * head.size / size, YEAR / size
         appends = [append_like_an_exchange(at + number * step) for number in range(count)]
         salts = os.urandom(SALT_BYTES * count)
         with session.locked([], []) as locked:
@@ -48,18 +45,10 @@ def fill(url: str, key: NoteSigner, size: int, *, tell: Callable[[str], None], f
         tell(f"filled {first:,} to {head.size:,} entries in {time.monotonic() - began:.0f} s")
 
 
-def moment(index: int, full: int, *, now: float) -> float:
-    """When the entry ``index`` of a log that has ``full`` of them at the end of the year was made."""
-    return now - YEAR + YEAR * min(1.0, index / full)
-
-
 def _analyse(url: str) -> None:
+    """As a server does by itself, later: what it would do during a measurement."""
     session = open_store(url).connect()
+    session.execute("SET statement_timeout = 0")
+    session.execute("VACUUM (ANALYZE)")
     session.execute("CHECKPOINT")
-    for table in ("log_entries", "log_details", "log_lookups", "log_postings", "log_blocks"):
-        session.execute("SET statement_timeout = 0")
-        session.execute(f"VACUUM (ANALYZE) {table}")
     session.close()
-
-
-__all__ = ["fill", "moment"]

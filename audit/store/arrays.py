@@ -43,11 +43,18 @@ def packed(column: Sequence[object]) -> bytes:
         return PackedIntegers(
             _header(PackedIntegers.ELEMENT, column) + b"".join([_INTEGER.pack(8, one) for one in column])
         )
-    kind, raws = (
-        (PackedBytes, column) if isinstance(first, bytes) else (PackedTexts, [str(one).encode() for one in column])
-    )
-    parts = [part for raw in raws for part in (_LENGTH.pack(len(raw)), raw)]  # type: ignore[arg-type]  # bytes now
-    return kind(_header(kind.ELEMENT, column) + b"".join(parts))  # type: ignore[arg-type]  # idem
+    if isinstance(first, bytes):
+        return PackedBytes(_header(PackedBytes.ELEMENT, column) + _elements(column))  # type: ignore[arg-type]  # as the first
+    return packed_texts([str(one) for one in column])
+
+
+def packed_texts(texts: Sequence[str]) -> PackedTexts:
+    """Texts, or none."""
+    return PackedTexts(_header(PackedTexts.ELEMENT, texts) + _elements([one.encode() for one in texts]))
+
+
+def _elements(raws: Sequence[bytes]) -> bytes:
+    return b"".join([part for raw in raws for part in (_LENGTH.pack(len(raw)), raw)])
 
 
 def _header(element: int, column: Sequence[object]) -> bytes:

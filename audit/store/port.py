@@ -12,6 +12,8 @@ Row: TypeAlias = tuple[Any, ...]
 """A row as the driver gives it."""
 Change: TypeAlias = tuple[str, Sequence[Row]]
 """A statement that writes, and the rows it is for; at least one."""
+Changes: TypeAlias = Sequence[Change]
+"""What may be written in any order, or at once."""
 
 
 class StoreError(Exception):
@@ -63,7 +65,7 @@ class Session(Protocol):
         """
         ...
 
-    def commit(self, changes: Iterable[Change], *, meanwhile: Meanwhile = nothing) -> None:
+    def commit(self, changes: Iterable[Changes], *, meanwhile: Meanwhile = nothing) -> None:
         """Write the rows, as they come, and make them durable: the end of the transaction that holds the lock.
 
         ``meanwhile`` is called once, while the disk is waited for or after.
@@ -124,16 +126,16 @@ INSERTS = {
     "blocks": "INSERT INTO log_blocks (block, first_time, last_time) VALUES (?, ?, ?)",
     "postings": "INSERT INTO log_postings (term, block, entries) VALUES (?, ?, ?)",
     "lookups": 'INSERT INTO log_lookups (segment, key, "index") VALUES (?, ?, ?)',
+    "terms": "INSERT INTO log_terms (term, block) VALUES (?, ?) ON CONFLICT DO NOTHING",
+    "checkpoint": "INSERT INTO log_checkpoints (size, frontier, note) VALUES (?, ?, ?)",
     "erased": 'INSERT INTO log_erased ("index", by) VALUES (?, ?)',
 }
-NEW_TERMS = "INSERT INTO log_terms (term, block) VALUES (?, ?) ON CONFLICT DO NOTHING"
 ERASE = 'DELETE FROM log_details WHERE "index" = ?'
 FORGET = 'DELETE FROM log_lookups WHERE segment = ? AND key = ? AND "index" = ?'
 RELEASES = tuple(
     f'DELETE FROM {table} WHERE key = ? AND EXISTS (SELECT 1 FROM log_erased e WHERE e."index" = {table}."index")'  # noqa: S608  # tables of ours
     for table in ("log_spent_keys", "log_closed_keys")
 )
-CHECKPOINT = "INSERT INTO log_checkpoints (size, frontier, note) VALUES (?, ?, ?)"
 READ_HEAD = (
     'SELECT c.size, c.frontier, c.note, e.last FROM (SELECT max("index") AS last FROM log_entries) e '
     "LEFT JOIN (SELECT size, frontier, note FROM log_checkpoints ORDER BY size DESC LIMIT 1) c ON true"
@@ -152,22 +154,18 @@ def head_of(row: Row) -> Head:
     return Head(size, bytes(frontier), root)
 
 
-def rare_changes(
-    terms: Sequence[Row], erased: Sequence[Row], forgotten: Sequence[Row], released: Sequence[Row]
-) -> Iterator[Change]:
-    """Terms never seen before, and erasures: what most commits have none of.
+def erasures(erased: Sequence[Row], forgotten: Sequence[Row], released: Sequence[Row]) -> Iterator[Changes]:
+    """Details go, once their rows in ``log_erased`` say so; each statement sees what those before it did.
 
     ``erased``: index of an entry whose detail goes, index of the entry that says so; ``forgotten``: the lookups that go
     with those details; ``released``: keys that go, if the entries that spent or closed them were erased.
     """
-    if terms:
-        yield NEW_TERMS, terms
-    if erased:
-        yield ERASE, [(index,) for index, _ in erased]
-        if forgotten:
-            yield FORGET, forgotten
-        if released:
-            yield from ((release, released) for release in RELEASES)
+    yield [(INSERTS["erased"], erased)]
+    yield [(ERASE, [(index,) for index, _ in erased])]
+    if forgotten:
+        yield [(FORGET, forgotten)]
+    if released:
+        yield from ([(release, released)] for release in RELEASES)
 
 
 class ReadingSessions:

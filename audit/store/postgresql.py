@@ -8,13 +8,13 @@ from typing import Any
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from audit.store.arrays import DUMPERS, packed
+from audit.store.arrays import DUMPERS, packed, packed_texts
 from audit.store.port import (
     ERASE,
     FORGET,
     READ_HEAD,
     RELEASES,
-    Change,
+    Changes,
     Head,
     Locked,
     Meanwhile,
@@ -39,8 +39,12 @@ _STREAM_ROWS = 2_000
 
 # Writers are served in the order in which they came, which the lock of a row does not promise.
 _LOCK: Any = "SELECT pg_advisory_xact_lock(4703804577889735495)"
-_SPENT: Any = "SELECT key FROM log_spent_keys WHERE key = ANY(%s)"
-_CLOSED: Any = "SELECT key FROM log_closed_keys WHERE key = ANY(%s)"
+_HEAD_AND_KEYS: Any = READ_HEAD.replace(
+    " FROM ",
+    ", ARRAY(SELECT key FROM log_spent_keys WHERE key = ANY(%s)), "
+    "ARRAY(SELECT key FROM log_closed_keys WHERE key = ANY(%s)) FROM ",
+    1,
+)
 DELETES: Mapping[str, Any] = {
     ERASE: 'DELETE FROM log_details WHERE "index" = ANY(%s)',
     FORGET: "DELETE FROM log_lookups l USING unnest(%s, %s, %s) f(segment, key, at) "
@@ -98,20 +102,21 @@ class PostgresqlSession:
                 with self._connection.pipeline():
                     self._connection.execute("BEGIN")
                     self._connection.execute(_LOCK)
-                    head = self._connection.execute(READ_HEAD)
-                    spent = self._connection.execute(_SPENT, (packed(spends),)) if spends else None
-                    closed = self._connection.execute(_CLOSED, (packed(closing),)) if closing else None
+                    found = self._connection.execute(
+                        _HEAD_AND_KEYS, (packed_texts(spends), packed_texts(closing)), binary=True
+                    )
                     meanwhile()
-                yield Locked(head_of(head.fetchall()[0]), _keys(spent), _keys(closed))
+                *head, spent, closed = found.fetchall()[0]
+                yield Locked(head_of(tuple(head)), set(spent), set(closed))
             finally:
                 if self._connection.info.transaction_status != TransactionStatus.IDLE:
                     self._roll_back()
 
-    def commit(self, changes: Iterable[Change], *, meanwhile: Meanwhile = nothing) -> None:
+    def commit(self, changes: Iterable[Changes], *, meanwhile: Meanwhile = nothing) -> None:
         """Write the rows and commit, in one round trip: the server works on the first while the last are made."""
         with _translated(), self._connection.pipeline():
-            for statement, rows in changes:
-                self._connection.execute(*_at_once(statement, rows))
+            for some in changes:
+                self._connection.execute(*_at_once(some))
             self._connection.execute("COMMIT")
             meanwhile()
 
@@ -139,20 +144,20 @@ class PostgresqlSession:
     def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """The rows of a reading statement."""
         with _translated():
-            return self._connection.execute(_psycopg(statement), parameters).fetchall()
+            return self._connection.execute(_psycopg(statement), parameters, binary=True).fetchall()
 
     def rows_of(self, queries: Sequence[tuple[str, Sequence[object]]]) -> list[list[Row]]:
         """The rows of several reading statements, in one round trip."""
         with _translated():
             with self._connection.pipeline():
-                asked = [self._connection.execute(_psycopg(statement), parameters) for statement, parameters in queries]
+                asked = [self._connection.execute(_psycopg(query), given, binary=True) for query, given in queries]
             return [one.fetchall() for one in asked]
 
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
         """Rows one after the other, by a cursor on the server."""
         with _translated(), self._connection.transaction(), self._connection.cursor("stream") as cursor:
             cursor.itersize = _STREAM_ROWS
-            cursor.execute(_psycopg(statement), parameters)
+            cursor.execute(_psycopg(statement), parameters, binary=True)
             yield from cursor
 
     def execute(self, statement: str, parameters: Sequence[object] = ()) -> None:
@@ -170,22 +175,25 @@ def _psycopg(statement: str) -> Any:
     return statement.replace("?", "%s")
 
 
-@lru_cache(maxsize=32)
-def _unnested(statement: str) -> Any:
+def _at_once(changes: Changes) -> tuple[Any, list[bytes]]:
+    """One statement for all the rows of several tables, their columns as arrays."""
+    columns = [packed(column) for _, rows in changes for column in zip(*rows, strict=True)]
+    return _together(tuple(statement for statement, _ in changes)), columns
+
+
+@lru_cache(maxsize=256)
+def _together(statements: tuple[str, ...]) -> Any:
+    """``WITH t1 AS (INSERT ...), t2 AS (INSERT ...) INSERT ...``: a statement costs more than the rows of another."""
+    *others, last = [DELETES.get(one) or _unnested(one) for one in statements]
+    named = ", ".join([f"t{number} AS ({one})" for number, one in enumerate(others)])
+    return f"WITH {named} {last}" if named else last
+
+
+def _unnested(statement: str) -> str:
     """``INSERT INTO t (a, b) VALUES (?, ?) ...`` -> ``INSERT INTO t (a, b) SELECT * FROM unnest(%s, %s) ...``."""
     into, _, rest = statement.partition(" VALUES (")
     marks, _, conflict = rest.partition(")")
     return f"{into} SELECT * FROM unnest({marks.replace('?', '%s')}){conflict}"  # noqa: S608  # a statement of ours with its marks
-
-
-def _at_once(statement: str, rows: Sequence[Row]) -> tuple[Any, tuple[bytes, ...]]:
-    """One statement for all the rows: its columns as arrays."""
-    columns = tuple(packed(column) for column in zip(*rows, strict=True))
-    return DELETES.get(statement) or _unnested(statement), columns
-
-
-def _keys(found: "psycopg.Cursor[Any] | None") -> set[str]:
-    return set() if found is None else {row[0] for row in found.fetchall()}
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from audit.store.port import (
     READ_HEAD,
-    Change,
+    Changes,
     Head,
     Locked,
     Meanwhile,
@@ -84,11 +84,12 @@ class SqliteSession:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
-    def commit(self, changes: Iterable[Change], *, meanwhile: Meanwhile = nothing) -> None:
+    def commit(self, changes: Iterable[Changes], *, meanwhile: Meanwhile = nothing) -> None:
         """Write the rows and commit."""
         with _translated():
-            for statement, rows in changes:
-                self._connection.executemany(statement, rows)
+            for some in changes:
+                for statement, rows in some:
+                    self._connection.executemany(statement, rows)
             self._connection.execute("COMMIT")
         meanwhile()
 

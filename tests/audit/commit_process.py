@@ -18,7 +18,7 @@ from audit.checkpoint import NoteSigner
 from audit.log import Log
 from audit.model import Append, LogUnavailable, Receipt
 from audit.store import Session, Store, StoreError, open_store
-from audit.store.port import Change, Meanwhile
+from audit.store.port import Changes, Meanwhile
 from tests.audit.conftest import ORIGIN
 
 MAX_BATCH = 8
@@ -188,8 +188,8 @@ class _CountedConnection:
     def __init__(self, inner: Any, faults: _Faults) -> None:
         self._inner, self._faults = inner, faults
 
-    def execute(self, *arguments: object) -> Any:
-        return self._faults.statement(lambda: self._inner.execute(*arguments), self._fail)
+    def execute(self, *arguments: object, **options: object) -> Any:
+        return self._faults.statement(lambda: self._inner.execute(*arguments, **options), self._fail)
 
     def executemany(self, *arguments: object) -> Any:
         return self._faults.statement(lambda: self._inner.executemany(*arguments), self._fail)
@@ -206,7 +206,7 @@ class _CountedSession:
         inner._connection = _CountedConnection(inner._connection, faults)
         self._inner, self._faults = inner, faults
 
-    def commit(self, changes: Iterable[Change], *, meanwhile: Meanwhile) -> None:
+    def commit(self, changes: Iterable[Changes], *, meanwhile: Meanwhile) -> None:
         self._faults.commit(lambda: self._inner.commit(changes, meanwhile=meanwhile))
 
     def __getattr__(self, name: str) -> Any:
