@@ -20,8 +20,8 @@ from exchange.application import Caller, authenticate
 from exchange.asgi import Scope
 from exchange.company_request import Question, sealed
 from exchange.credentials import Credentials
-from exchange.dropin.grounds import habilitation_on, receiver
-from exchange.logs import log_defect
+from exchange.door import told
+from exchange.grounds import habilitation_on, receiver
 from exchange.model import About, Asked, Ground, Registry
 from exchange.recipient import Recipient
 from exchange.release import Released, Releases
@@ -90,11 +90,8 @@ class CompanyExchanges:
             about = ground.about
             # 4. fetch, 5. mask, 6. log
             return await self._releases.release(asked, dataset, query, ground, began=began)
-        except AccordError as error:
-            return await self.refuse(asked, about, error, began=began)
-        except Exception as error:  # noqa: BLE001  # the last line of defence: an entry, a problem, no data
-            log_defect(error, asked.request_id)
-            return await self.refuse(asked, about, AccordError("internal_error"), began=began)
+        except Exception as error:  # noqa: BLE001  # whatever it was: an entry, a problem, no data
+            return await self.refuse(asked, about, told(error, asked.request_id), began=began)
 
     async def refuse(self, asked: Asked, about: About, error: AccordError, *, began: float) -> AccordError:
         """Write a refusal down; what is to be answered."""
@@ -132,13 +129,7 @@ class CompanyExchanges:
 
 def answer_of(asked: Asked, released: Released, dataset: Dataset) -> Mapping[str, object]:
     """``data`` and ``meta`` of an answer; ``holder`` has what the holder says of it, where the manifest names that."""
-    meta: dict[str, object] = {
-        "access_id": asked.request_id,
-        "index": released.receipt.index,
-        "receipt": released.receipt.proof,
-        "provider": dataset.manifest.holder,
-        "retrieved_at": released.answer.retrieved_at,
-    }
+    meta = released.meta(asked, dataset)
     if released.answer.links or released.answer.meta:
         meta["holder"] = {"links": dict(released.answer.links), "meta": dict(released.answer.meta)}
     return {"data": released.data, "meta": meta}

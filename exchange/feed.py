@@ -40,7 +40,7 @@ class GrantSource(Protocol):
 
 
 class Feed:
-    """Fills ``gateway.Knowledge`` and ``consent.ports.GrantFeed``."""
+    """Fills ``knowledge.Knowledge`` and ``consent.ports.GrantFeed``."""
 
     def __init__(
         self,

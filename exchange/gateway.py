@@ -16,21 +16,18 @@ every door shares.
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Protocol
-from uuid import uuid4
 
 import orjson
 
-from consent.status import VALID, WITHDRAWN
 from exchange import journal
-from exchange.asgi import Receive, Reply, Scope, Send
+from exchange.asgi import Receive, Reply, Scope
 from exchange.citizen_token import Tokens, confirm
 from exchange.consent_token import ConsentTokenVerifier
+from exchange.door import Door, new_request_id, told
 from exchange.errors import ProblemWriter
 from exchange.identify import identify, language
-from exchange.logs import log_defect
-from exchange.model import Asked, ConsentToken, Permit, Refusal, Registry
+from exchange.knowledge import Knowledge, check_standing
+from exchange.model import Asked, ConsentToken, Permit, Refusal
 from exchange.policy import decide
 from exchange.question import read_body
 from exchange.recipient import Recipient
@@ -39,28 +36,14 @@ from openapi.problem import AccordError
 from providers.port import Query
 from providers.registry import Dataset, Datasets
 
-MAX_IN_FLIGHT = 1_024
-"""Exchanges a process carries at once; beyond it a caller is told to come back rather than queued."""
-
-METHODS = ("GET", "POST")
 _HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
 
-class Knowledge(Protocol):
-    """What the gateway knows without asking the database; ``feed.py`` keeps it fresh."""
+class Gateway(Door):
+    """The data path, for paths that start with :data:`exchange.identify.PATH`."""
 
-    @property
-    def registry(self) -> Registry:
-        """The registry in memory."""
-        ...
-
-    def status(self, index: int) -> int:
-        """The grant's status. Raises ``AccordError('status_feed_stale')`` rather than guess."""
-        ...
-
-
-class Gateway:
-    """The data path. Its only state is how many exchanges are under way; replicas are interchangeable."""
+    METHODS = ("GET", "POST")
+    MAX_IN_FLIGHT = 1_024
 
     def __init__(
         self,
@@ -74,36 +57,17 @@ class Gateway:
         franceconnect: Tokens | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__(recipient, clock=clock)
         self._franceconnect = franceconnect
         self._verifier = verifier
-        self._recipient = recipient
         self._knowledge = knowledge
         self._datasets = datasets
         self._releases = releases
         self._problems = problems
-        self._clock = clock
-        self._in_flight = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request whose path starts with :data:`exchange.identify.PATH`."""
-        reply = await self._bounded(scope, receive)
-        if not reply.send_whole(scope):
-            await reply.send(send)
-
-    async def _bounded(self, scope: Scope, receive: Receive) -> Reply:
-        if scope["method"] not in METHODS:
-            return self._problem(scope, AccordError("method_not_allowed", allowed=", ".join(METHODS)), str(uuid4()))
-        if self._in_flight >= MAX_IN_FLIGHT:
-            return self._problem(scope, AccordError("overloaded", retry_in=1), str(uuid4()))
-        self._in_flight += 1
-        try:
-            return await self._exchange(scope, receive)
-        finally:
-            self._in_flight -= 1
 
     async def _exchange(self, scope: Scope, receive: Receive) -> Reply:
         began = self._clock()
-        asked, token = Asked(str(uuid4())), None
+        asked, token = Asked(new_request_id()), None
         try:
             # 1. identify
             body = await read_body(receive) if scope["method"] == "POST" else None
@@ -113,7 +77,7 @@ class Gateway:
             token = self._verifier.verify(asked.token, now=began)
             client = self._knowledge.registry.clients.get(token.client_id)
             proof = self._recipient.check(scope, asked, token, client=client, now=began)
-            self._check_standing(token)
+            check_standing(token, self._knowledge)
             # 3. decide
             permit = self._permit(asked, token, began)
             if asked.franceconnect_token is not None:
@@ -123,13 +87,10 @@ class Gateway:
             released = await self._releases.release(
                 asked, dataset, _query(asked, token, permit), ground, began=began, rules=permit.rules
             )
-        except AccordError as error:
-            return await self._refuse(scope, asked, token, error, began=began)
-        except Exception as error:  # noqa: BLE001  # the last line of defence: an entry, a problem, no data
-            log_defect(error, asked.request_id)
-            return await self._refuse(scope, asked, token, AccordError("internal_error"), began=began)
+        except Exception as error:  # noqa: BLE001  # whatever it was: an entry, a problem, no data
+            return await self._refuse(scope, asked, token, told(error, asked.request_id), began=began)
         # 7. answer
-        return self._with_nonce(_answer(asked, released, provider=dataset.manifest.holder), asked, began)
+        return _answer(asked, released, dataset)
 
     def _sound(self, asked: Asked) -> Dataset:
         if asked.fault is not None:
@@ -138,11 +99,6 @@ class Gateway:
         if dataset is None:
             raise AccordError("dataset_unknown")
         return dataset
-
-    def _check_standing(self, token: ConsentToken) -> None:
-        status = self._knowledge.status(token.status_index)
-        if status != VALID:
-            raise AccordError("grant_withdrawn" if status == WITHDRAWN else "grant_suspended")
 
     def _permit(self, asked: Asked, token: ConsentToken, now: float) -> Permit:
         decision = decide(asked, token, self._knowledge.registry, now=int(now))
@@ -153,14 +109,11 @@ class Gateway:
     async def _refuse(
         self, scope: Scope, asked: Asked, token: ConsentToken | None, error: AccordError, *, began: float
     ) -> Reply:
-        told = await self._releases.refuse(asked, journal.known_of(asked, token), error, began=began)
-        return self._with_nonce(self._problem(scope, told, asked.request_id), asked, began)
+        error = await self._releases.refuse(asked, journal.known_of(asked, token), error, began=began)
+        return self._problem(scope, error, asked.request_id)
 
-    def _with_nonce(self, reply: Reply, asked: Asked, now: float) -> Reply:
-        """A caller that sends proofs learns the nonce for the next (RFC 9449 section 8.2)."""
-        if not asked.is_dpop:
-            return reply
-        return replace(reply, headers=(*reply.headers, (b"dpop-nonce", self._recipient.nonce(now))))
+    def _refusal(self, scope: Scope, error: AccordError) -> Reply:
+        return self._problem(scope, error, new_request_id())
 
     def _problem(self, scope: Scope, error: AccordError, request_id: str) -> Reply:
         return self._problems.reply(error, request_id=request_id, language=language(scope["headers"]))
@@ -179,17 +132,8 @@ def _query(asked: Asked, token: ConsentToken, permit: Permit) -> Query:
     )
 
 
-def _answer(asked: Asked, released: Released, *, provider: str) -> Reply:
-    body: dict[str, object] = {
-        "data": released.data,
-        "meta": {
-            "access_id": asked.request_id,
-            "index": released.receipt.index,
-            "receipt": released.receipt.proof,
-            "provider": provider,
-            "retrieved_at": released.answer.retrieved_at,
-        },
-    }
+def _answer(asked: Asked, released: Released, dataset: Dataset) -> Reply:
+    body = {"data": released.data, "meta": released.meta(asked, dataset)}
     if released.derived:
         body["derived"] = {name: answer.to_json() for name, answer in released.derived.items()}
     return Reply(200, _HEADERS, orjson.dumps(body))

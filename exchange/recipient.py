@@ -96,19 +96,16 @@ class Recipient:
             raise AccordError("token_not_bound")
         return None
 
-    def nonce(self, now: float) -> bytes:
-        """The nonce to hand out (RFC 9449 section 8.2)."""
-        return self._nonces.current(now).encode()
-
     def address(self, scope: Scope) -> str:
         """Where a request comes from, as text; empty when that cannot be told."""
         return str(self._proxies.address(scope) or "")
 
     def with_nonce(self, reply: Reply, scope: Scope, *, now: float) -> Reply:
-        """A caller that sent a proof learns the nonce for the next (RFC 9449 section 8.2)."""
-        if all(name != b"dpop" for name, _ in scope["headers"]):
-            return reply
-        return replace(reply, headers=(*reply.headers, (b"dpop-nonce", self.nonce(now))))
+        """A caller that sends proofs learns the nonce for the next (RFC 9449 section 8.2)."""
+        for name, value in scope["headers"]:
+            if name == b"dpop" or (name == b"authorization" and value[:5].lower() == b"dpop "):
+                return replace(reply, headers=(*reply.headers, (b"dpop-nonce", self._nonces.current(now).encode())))
+        return reply
 
     def check_address(self, scope: Scope, client: Client) -> None:
         """Raise ``AccordError`` unless the request comes from where the application's may."""

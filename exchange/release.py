@@ -44,6 +44,16 @@ class Released:
     def __repr__(self) -> str:
         return "Released(...)"
 
+    def meta(self, asked: Asked, dataset: Dataset) -> dict[str, object]:
+        """``meta`` of an answer in Accord's own shape."""
+        return {
+            "access_id": asked.request_id,
+            "index": self.receipt.index,
+            "receipt": self.receipt.proof,
+            "provider": dataset.manifest.holder,
+            "retrieved_at": self.answer.retrieved_at,
+        }
+
 
 class Releases:
     """The way out."""

@@ -9,9 +9,9 @@ from exchange import journal
 from exchange.dropin.call import Call
 from exchange.dropin.citizen_paths import Way
 from exchange.dropin.door import Passage, Visitor
-from exchange.dropin.grounds import agent_of, habilitation_on, identifier_of, receiver
 from exchange.dropin.identity import Told, differences
 from exchange.dropin.scopes import opened
+from exchange.grounds import agent_of, habilitation_on, identifier_of, receiver
 from exchange.model import Asked, ConsentToken, GroundKind, Habilitation, Refusal, Registry
 from exchange.policy import decide
 from openapi.fields import PivotIdentity, Siret

@@ -15,12 +15,12 @@ from exchange.dropin.call import Call
 from exchange.dropin.company_call import Question, read_question
 from exchange.dropin.company_paths import Route, Routes, below_version, version_of
 from exchange.dropin.door import Page, Passage, Visitor
-from exchange.dropin.grounds import Receiver, habilitation_on, receiver
 from exchange.dropin.limits import Limit
 from exchange.dropin.older_versions import CURRENT, OLDER, Reading
 from exchange.dropin.pings_entreprise import LIST, PING, Pings
 from exchange.dropin.privileges import PATHS, privileges
 from exchange.dropin.pulse import Pulse
+from exchange.grounds import Receiver, habilitation_on, receiver
 from exchange.model import Ground, Registry
 from exchange.recipient import Recipient
 from exchange.release import Released

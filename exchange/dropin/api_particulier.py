@@ -12,18 +12,18 @@ from functools import partial
 
 from consent.checktoken import CheckedToken
 from exchange.dropin.admission import Question, consented, granted
-from exchange.dropin.call import Call
+from exchange.dropin.call import Call, recipient_of
 from exchange.dropin.citizen_paths import Place, Places, Way
 from exchange.dropin.door import Page, Passage, Visitor
 from exchange.dropin.errors import Fault, ParametersRefused
-from exchange.dropin.evidence import Evidence, Knowledge, looks_like_consent
+from exchange.dropin.evidence import Evidence, looks_like_consent
 from exchange.dropin.franceconnect import FranceConnectTokens
-from exchange.dropin.grounds import recipient_of
 from exchange.dropin.identity import Told, read_parameters, read_told
 from exchange.dropin.introspection import rights_of
 from exchange.dropin.limits import Limit, Limiter
 from exchange.dropin.older_versions import CURRENT, Reading
 from exchange.dropin.pulse import Pulse, ping_of, pings_of
+from exchange.knowledge import Knowledge
 from exchange.release import Released
 from openapi.problem import AccordError
 from providers.manifest import Manifest

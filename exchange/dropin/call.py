@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl
 
 from exchange.asgi import Scope
 from exchange.credentials import CredentialsMalformed, read_credentials
+from exchange.dropin.errors import Fault
+from openapi.fields import InvalidValue, Siret, siret
 from openapi.problem import AccordError
 
 MAX_QUERY_BYTES = 8_192
@@ -61,6 +63,16 @@ def read_call(scope: Scope, *, began: float) -> Call:
     except CredentialsMalformed:
         raise AccordError("application_token_missing") from None
     return Call(scope, began, given.token, given.is_dpop, given.proofs, _parameters(scope["query_string"]))
+
+
+def recipient_of(value: str) -> Siret | Fault:
+    """The parameter ``recipient``: a SIRET with a valid key."""
+    if not value:
+        return Fault("recipient", is_missing=True)
+    try:
+        return siret(value)
+    except InvalidValue:
+        return Fault("recipient")
 
 
 def _parameters(query: bytes) -> Mapping[str, tuple[str, ...]]:

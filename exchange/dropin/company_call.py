@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from exchange.company_request import MAX_WORDS
-from exchange.dropin.call import Call
+from exchange.dropin.call import Call, recipient_of
 from exchange.dropin.company_paths import Route
 from exchange.dropin.errors import Fault, ParametersRefused
-from exchange.dropin.grounds import recipient_of
 from openapi.fields import SIREN_DIGITS, InvalidValue, Siren, Siret, siren, siret
 from openapi.problem import AccordError
 from providers.manifest import Manifest

@@ -15,19 +15,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Protocol
-from uuid import uuid4
 
 import orjson
 
 from consent.model import Client
 from exchange import journal
-from exchange.asgi import Receive, Reply, Scope, Send
+from exchange.asgi import Receive, Reply, Scope
+from exchange.door import Door, new_request_id, told
 from exchange.dropin.call import Call, read_call
 from exchange.dropin.errors import provider_of, refused
 from exchange.dropin.headers import answer_headers, refusal_headers
 from exchange.dropin.limits import Limit, Limiter, Usage
 from exchange.dropin.pulse import Pulse
-from exchange.logs import log_defect
 from exchange.model import About, Asked, ConsentToken, Ground
 from exchange.recipient import Recipient
 from exchange.release import Released, Releases
@@ -35,9 +34,6 @@ from openapi.fields import PivotIdentity
 from openapi.problem import AccordError
 from providers.port import Query
 from providers.registry import Dataset
-
-MAX_IN_FLIGHT = 512
-"""Calls a process carries at once through one door."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +100,10 @@ class Entrance(Protocol):
         ...
 
 
-class Door:
+class DropInDoor(Door):
     """One API's door. Its state: what is under way, what was counted, how the holders answered last."""
+
+    MAX_IN_FLIGHT = 512
 
     def __init__(
         self,
@@ -116,52 +114,31 @@ class Door:
         pulse: Pulse,
         clock: Callable[[], float],
     ) -> None:
+        super().__init__(recipient, clock=clock)
         self._entrance = entrance
-        self._recipient = recipient
         self._releases = releases
         self._limiter = Limiter(entrance.limit)
         self._pulse = pulse
-        self._clock = clock
-        self._in_flight = 0
         self._under_way: set[bytes] = set()
 
     def serves(self, path: str) -> bool:
         """Whether a request for this path comes through here."""
         return self._entrance.serves(path)
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Serve one HTTP request."""
-        reply = self._recipient.with_nonce(await self._bounded(scope), scope, now=self._clock())
-        if not reply.send_whole(scope):
-            await reply.send(send)
-
-    async def _bounded(self, scope: Scope) -> Reply:
-        if scope["method"] != "GET":
-            return _refusal(scope, AccordError("method_not_allowed", allowed="GET"))
-        if self._in_flight >= MAX_IN_FLIGHT:
-            return _refusal(scope, AccordError("overloaded", retry_in=1))
+    async def _exchange(self, scope: Scope, _receive: Receive) -> Reply:
         dataset = self._entrance.dataset(scope["path"])
-        if dataset is None:
-            return self._page(scope)
-        self._in_flight += 1
-        try:
-            return await self._exchange(scope, dataset)
-        finally:
-            self._in_flight -= 1
+        return self._page(scope) if dataset is None else await self._data(scope, dataset)
 
     def _page(self, scope: Scope) -> Reply:
         try:
             page = self._entrance.page(read_call(scope, began=self._clock()))
-        except AccordError as error:
-            return _refusal(scope, error)
         except Exception as error:  # noqa: BLE001  # as below; nothing was asked about anybody, and nothing is logged
-            log_defect(error, scope["path"])
-            return _refusal(scope, AccordError("internal_error"))
+            return self._refusal(scope, told(error, scope["path"]))
         return Reply(page.status, answer_headers(scope["headers"], usage=None), orjson.dumps(page.document))
 
-    async def _exchange(self, scope: Scope, dataset: Dataset) -> Reply:
+    async def _data(self, scope: Scope, dataset: Dataset) -> Reply:
         began, usage, about = self._clock(), None, About()
-        asked = Asked(str(uuid4()), dataset.manifest.dataset)
+        asked = Asked(new_request_id(), dataset.manifest.dataset)
         try:
             # 1. read
             call = read_call(scope, began=began)
@@ -176,11 +153,8 @@ class Door:
                 about, asked = passage.ground.about, replace(asked, fields=passage.query.fields)
                 # 5. release
                 released = await self._release(asked, dataset, passage, began)
-        except AccordError as error:
-            return await self._refuse(scope, asked, about, error, usage=usage, began=began)
-        except Exception as error:  # noqa: BLE001  # the last line of defence: an entry, an error, no data
-            log_defect(error, asked.request_id)
-            return await self._refuse(scope, asked, about, AccordError("internal_error"), usage=usage, began=began)
+        except Exception as error:  # noqa: BLE001  # whatever it was: an entry, an error, no data
+            return await self._refuse(scope, asked, about, told(error, asked.request_id), usage=usage, began=began)
         # 6. answer
         body = orjson.dumps((passage.document or self._entrance.document)(released))
         headers = answer_headers(scope["headers"], usage=usage, cached=released.answer.cached)
@@ -218,9 +192,12 @@ class Door:
             usage = error.usage
             if not usage.is_first_over:
                 # The first of a window is logged; a flood of them would cost what the limit is there to save.
-                return _refusal(scope, error, usage=usage)
-        told = await self._releases.refuse(asked, about, error, began=began)
-        return _refusal(scope, told, usage=usage)
+                return _refused(scope, error, usage=usage)
+        error = await self._releases.refuse(asked, about, error, began=began)
+        return _refused(scope, error, usage=usage)
+
+    def _refusal(self, scope: Scope, error: AccordError) -> Reply:
+        return _refused(scope, error)
 
 
 class TooMany(AccordError):
@@ -231,7 +208,7 @@ class TooMany(AccordError):
         self.usage = usage
 
 
-def _refusal(scope: Scope, error: AccordError, *, usage: Usage | None = None) -> Reply:
+def _refused(scope: Scope, error: AccordError, *, usage: Usage | None = None) -> Reply:
     said = refused(error, provider=provider_of(scope["path"]))
     headers = refusal_headers(
         scope["headers"], status=said.status, slug=error.slug, retry_in=said.retry_in, usage=usage

@@ -11,10 +11,11 @@ from consent.config import FranceConnectConfig
 from exchange.consent_token import ConsentTokenVerifier
 from exchange.dropin.api_entreprise import ApiEntrepriseEntrance
 from exchange.dropin.api_particulier import ApiParticulier
-from exchange.dropin.door import Door
-from exchange.dropin.evidence import Evidence, Knowledge
+from exchange.dropin.door import DropInDoor
+from exchange.dropin.evidence import Evidence
 from exchange.dropin.franceconnect import FranceConnectTokens
 from exchange.dropin.pulse import Pulse
+from exchange.knowledge import Knowledge
 from exchange.recipient import Recipient
 from exchange.release import Releases
 from exchange.settings import Settings, SettingsError
@@ -26,7 +27,7 @@ MAX_KEYS_BYTES = 100_000
 class Doors:
     """Those of this deployment, and what they hold."""
 
-    def __init__(self, doors: Sequence[Door], *, franceconnect: FranceConnectTokens | None) -> None:
+    def __init__(self, doors: Sequence[DropInDoor], *, franceconnect: FranceConnectTokens | None) -> None:
         self._doors = tuple(doors)
         self._franceconnect = franceconnect
 
@@ -35,7 +36,7 @@ class Doors:
         """Who asks FranceConnect about citizens' tokens, if this deployment may."""
         return self._franceconnect
 
-    def of(self, path: str) -> Door | None:
+    def of(self, path: str) -> DropInDoor | None:
         """The door that a path leads to."""
         return next((door for door in self._doors if door.serves(path)), None)
 
@@ -77,7 +78,8 @@ def open_doors(
         base=settings.issuer,
     )
     doors = [
-        Door(one, recipient=recipient, releases=releases, pulse=pulse, clock=clock) for one in (companies, entrance)
+        DropInDoor(one, recipient=recipient, releases=releases, pulse=pulse, clock=clock)
+        for one in (companies, entrance)
     ]
     return Doors(doors, franceconnect=franceconnect)
 

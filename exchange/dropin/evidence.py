@@ -1,17 +1,16 @@
 """What a caller shows at a drop-in door, verified: an application's own token, or a consent token in force."""
 
 from base64 import urlsafe_b64decode
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
 from consent.model import Client
-from consent.status import VALID, WITHDRAWN
-from exchange import gateway
 from exchange.application import authenticate, digest_of
 from exchange.consent_token import MAX_TOKEN_BYTES, ConsentTokenVerifier
 from exchange.dropin.call import Call
 from exchange.dropin.door import Visitor
+from exchange.knowledge import Knowledge, check_standing
 from exchange.model import Asked
 from exchange.recipient import Recipient
 from openapi.problem import AccordError
@@ -20,15 +19,6 @@ CONSENT_HEADER = b"x-accord-consent-token"
 
 _TYPES = ("at+jwt", "application/at+jwt")
 _PARTS = 3
-
-
-class Knowledge(gateway.Knowledge, Protocol):
-    """What is known without asking the database; ``feed.py`` keeps it fresh."""
-
-    @property
-    def is_fresh(self) -> bool:
-        """Whether it may be relied on."""
-        ...
 
 
 class Evidence:
@@ -94,9 +84,7 @@ class Evidence:
         proof = self._recipient.check(call.scope, asked, token, client=client, now=call.began)
         if client is None:
             raise AccordError("client_unknown")
-        status = self._knowledge.status(token.status_index)
-        if status != VALID:
-            raise AccordError("grant_withdrawn" if status == WITHDRAWN else "grant_suspended")
+        check_standing(token, self._knowledge)
         return Visitor(client, () if proof is None else (proof,), token)
 
 

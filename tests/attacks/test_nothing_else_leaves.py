@@ -28,7 +28,7 @@ from consent.model import Client, Detail
 from exchange.asgi import AsgiApp
 from exchange.consent_token import ConsentTokenVerifier
 from exchange.dropin.api_particulier import ApiParticulier as ApiParticulierDoor
-from exchange.dropin.door import Door
+from exchange.dropin.door import DropInDoor
 from exchange.dropin.evidence import Evidence
 from exchange.dropin.pulse import Pulse
 from exchange.errors import ProblemWriter
@@ -189,7 +189,7 @@ def exchange_as_peers_do(
         pseudonym_key=b"p" * 32,
         pulse=pulse,
     )
-    door = Door(entrance, recipient=RECIPIENT, releases=world.releases, pulse=pulse, clock=time.time)
+    door = DropInDoor(entrance, recipient=RECIPIENT, releases=world.releases, pulse=pulse, clock=time.time)
     told: dict[str, str] = {"recipient": TOWN}
     if detail is None:
         told |= {

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from consent.identity import pseudonym
-from exchange.dropin.grounds import identifier_of
+from exchange.grounds import identifier_of
 from sandbox.api_particulier import identity_of
 from sandbox.records import ine_of, login_of
 from sandbox.world import TOWN_SIRET

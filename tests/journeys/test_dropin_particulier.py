@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from consent.identity import pseudonym
-from exchange.dropin.grounds import agent_of
+from exchange.grounds import agent_of
 from openapi.document import committed
 from sandbox.api_particulier import Family, identity_of
 from sandbox.world import TOWN_SIRET

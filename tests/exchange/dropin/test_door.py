@@ -11,9 +11,8 @@ import pytest
 from consent.dpop import Nonces
 from consent.model import Client
 from exchange.asgi import Message
-from exchange.dropin import door as module
 from exchange.dropin.call import Call
-from exchange.dropin.door import Door, Page, Passage, Visitor
+from exchange.dropin.door import DropInDoor, Page, Passage, Visitor
 from exchange.dropin.limits import Limit
 from exchange.dropin.pulse import Pulse
 from exchange.model import About, Asked, Ground
@@ -81,14 +80,14 @@ class Releases:
         return error
 
 
-def door(releases: Releases, entrance: Entrance | None = None) -> Door:
+def door(releases: Releases, entrance: Entrance | None = None) -> DropInDoor:
     recipient = Recipient("https://accord.example", proxies=Proxies(), nonces=Nonces(b"k" * 32, required=False))
     given: Any = {"recipient": recipient, "releases": releases, "pulse": Pulse(lambda: 30.0), "clock": lambda: 30.0}
-    return Door(entrance or Entrance(), **given)
+    return DropInDoor(entrance or Entrance(), **given)
 
 
 async def call(
-    one: Door, *, query: bytes = b"", path: str = PATH, method: str = "GET", headers: Any = ()
+    one: DropInDoor, *, query: bytes = b"", path: str = PATH, method: str = "GET", headers: Any = ()
 ) -> tuple[int, dict[str, str], Any]:
     messages: list[Message] = []
 
@@ -196,7 +195,7 @@ def test_a_caller_that_sends_proofs_learns_the_nonce_for_the_next() -> None:
 
 
 def test_what_cannot_be_carried_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_IN_FLIGHT", 0)
+    monkeypatch.setattr(DropInDoor, "MAX_IN_FLIGHT", 0)
     status, headers, body = asyncio.run(call(door(Releases())))
     assert (status, headers["retry-after"], code(body)) == (503, "1", "00500")
 

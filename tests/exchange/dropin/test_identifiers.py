@@ -12,9 +12,9 @@ from exchange.dropin.admission import Question, consented, granted
 from exchange.dropin.call import Call, read_call
 from exchange.dropin.citizen_paths import Places, ways_to
 from exchange.dropin.door import Visitor
-from exchange.dropin.grounds import identifier_of
 from exchange.dropin.identity import read_parameters
 from exchange.dropin.older_versions import CURRENT
+from exchange.grounds import identifier_of
 from exchange.model import ConsentToken, Habilitation, Registry
 from openapi.fields import FRANCE, PivotIdentity, Siret
 from openapi.problem import AccordError

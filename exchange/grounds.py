@@ -1,4 +1,4 @@
-"""On what an access through a drop-in door rests, and for whom it is made. Pure; the default is refusal.
+"""On what an access rests that no consent token opens, and for whom it is made. Pure; the default is refusal.
 
 An application's token says who asks, and nothing about a citizen. A consent token and FranceConnect's own are grounds
 by themselves; beside them a habilitation may allow an agent who says why, the application's own procedure, or, for
@@ -12,9 +12,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from consent.model import Client
-from exchange.dropin.errors import Fault
 from exchange.model import Delegation, GroundKind, Habilitation, Registry
-from openapi.fields import InvalidValue, Siret, siret
+from openapi.fields import Siret
 from openapi.problem import AccordError
 
 
@@ -24,16 +23,6 @@ class Receiver:
 
     siret: Siret
     delegation: Delegation | None = None
-
-
-def recipient_of(value: str) -> Siret | Fault:
-    """The parameter ``recipient``: a SIRET with a valid key."""
-    if not value:
-        return Fault("recipient", is_missing=True)
-    try:
-        return siret(value)
-    except InvalidValue:
-        return Fault("recipient")
 
 
 def receiver(

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from consent.model import Client
+from exchange.dropin.call import recipient_of
 from exchange.dropin.errors import Fault
 from exchange.dropin.evidence import looks_like_consent
-from exchange.dropin.grounds import Receiver, agent_of, habilitation_on, receiver, recipient_of
 from exchange.dropin.introspection import rights_of
 from exchange.dropin.scopes import opened, scopes_of
+from exchange.grounds import Receiver, agent_of, habilitation_on, receiver
 from exchange.model import Delegation, Habilitation, Registry
 from openapi.fields import Siret
 from openapi.problem import AccordError
