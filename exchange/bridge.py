@@ -19,7 +19,7 @@ from exchange.policy import habilitation_for
 from openapi.fields import Siret
 from openapi.problem import AccordError
 from openapi.rules import sources
-from providers.manifest import Manifest
+from providers.model import Manifest
 from providers.registry import Datasets
 
 _Read = TypeVar("_Read")

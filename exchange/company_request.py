@@ -16,7 +16,7 @@ from exchange.asgi import Header
 from exchange.credentials import Credentials, CredentialsMalformed, read_credentials
 from openapi.fields import SIREN_DIGITS, InvalidValue, Siren, Siret, siren, siret
 from openapi.problem import AccordError
-from providers.manifest import Manifest
+from providers.model import Manifest
 
 MAX_QUERY_BYTES = 8_192
 MAX_WORDS = 250

@@ -15,7 +15,8 @@ from exchange.settings import FranceConnectDataSettings, FranceConnectSettings, 
 from openapi.companies import CompanyDataset
 from openapi.document import build, to_yaml
 from providers.bundle import bundles
-from providers.manifest import Manifest, manifests
+from providers.manifest import manifests
+from providers.model import Manifest
 from providers.registry import Datasets
 
 # No one is called: the deployment is made to be looked at.

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork
 from audit.auditors import Role
 from exchange.model import GroundKind
 from openapi.fields import siret
-from providers.manifest import Manifest
+from providers.model import Manifest
 from providers.registry import Datasets
 
 MAX_FILE_BYTES = 10_000_000

@@ -30,7 +30,8 @@ from exchange.database import open_engine, pending_migrations
 from exchange.database_rights import RightsRefused, check_may_erase, reclaim
 from exchange.keyring import KeyringError, load_keyring
 from exchange.settings import Settings
-from providers.manifest import Manifest, ManifestError
+from providers.manifest import ManifestError
+from providers.model import Manifest
 from providers.registry import catalogue
 from providers.retention import LONGEST, Retention
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
-from providers.manifest import Labels, Manifest, ManifestError, manifests
+from providers.manifest import ManifestError, manifests
+from providers.model import Labels, Manifest
 from providers.toml_table import Table
 
 _KEYS = frozenset({"bundle", "title", "datasets"})

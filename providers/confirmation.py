@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Mapping
 
 from openapi.fields import PivotIdentity
-from providers.manifest import IdentityPart
+from providers.model import IdentityPart
 
 _UNKNOWN = "00"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from providers.manifest import IDENTITY_PARTS
+from providers.model import IDENTITY_PARTS
 from providers.openapi_reader import HolderField, HolderParameter, HolderPath
 from providers.toml_table import UNFINISHED
 from providers.vocabulary import COMPANY_NUMBERS, Vocabulary, given_names_of, identity_of

@@ -27,7 +27,7 @@ from providers.errors import (
     ProviderError,
 )
 from providers.maintenance import away_for
-from providers.manifest import Manifest
+from providers.model import Manifest
 from providers.port import Adapter, Answer, HolderReply, HolderRequest, Query
 from providers.rate import Rate, told_to_wait
 from providers.transport import Tell, Transport

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from providers.manifest import Window
+from providers.model import Window
 
 PARIS = ZoneInfo("Europe/Paris")
 LONGEST = timedelta(days=8)

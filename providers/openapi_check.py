@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from providers.adapters.api_particulier import beside
-from providers.manifest import Field, Manifest
+from providers.model import Field, Manifest
 from providers.openapi_reader import HolderContract, HolderField, HolderParameter, HolderPath, OpenapiError
 from providers.vocabulary import COMPANY_NUMBERS, UNKNOWN, VOCABULARIES, Vocabulary, given_names_of
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 
 import yaml
 
-from providers.manifest import FieldType
+from providers.model import FieldType
 
 Json: TypeAlias = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from providers.manifest import Limits
+from providers.model import Limits
 
 UNTOLD_WAIT = 60.0
 """Seconds to wait when the holder refuses without saying how long."""

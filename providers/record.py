@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import cast
 
-from providers.manifest import Field, Manifest
+from providers.model import Field, Manifest
 
 MAX_ITEMS = 100
 """No list of a record is longer; a household is not."""

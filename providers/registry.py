@@ -10,7 +10,8 @@ from providers.adapters.dgfip import Dgfip
 from providers.cache import Cache, Stands
 from providers.config import HolderConfig
 from providers.guard import Guard
-from providers.manifest import Manifest, ManifestError, manifests
+from providers.manifest import ManifestError, manifests
+from providers.model import Manifest
 from providers.port import Adapter, Answer, Query
 from providers.rate import Rate, strictest
 from providers.transport import Tell, Transport

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from providers.adapters import api_particulier
-from providers.manifest import IDENTITY_PARTS, IdentityPart
+from providers.model import IDENTITY_PARTS, IdentityPart
 from providers.openapi_reader import HolderPath
 
 

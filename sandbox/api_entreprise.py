@@ -16,7 +16,8 @@ from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse
 
 from openapi.fields import SIREN_DIGITS, InvalidValue, siren, siret
-from providers.manifest import Manifest, manifests
+from providers.manifest import manifests
+from providers.model import Manifest
 
 HOLDER = "api_entreprise"
 STATE_FOLDERS: Mapping[str, str] = {

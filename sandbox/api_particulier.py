@@ -23,7 +23,7 @@ from fastapi.responses import JSONResponse
 
 from openapi.fields import FRANCE, CogCode, InvalidValue, PivotIdentity, siret
 from providers.adapters.api_particulier import PARAMETERS, beside
-from providers.manifest import Manifest
+from providers.model import Manifest
 from providers.registry import catalogue
 from sandbox.records import ine_of, login_of, record_of
 

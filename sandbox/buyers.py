@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 from openapi.fields import Siret
-from providers.manifest import Manifest, manifests
+from providers.manifest import manifests
+from providers.model import Manifest
 from sandbox.api_entreprise import HOLDER
 
 CLIENT_ID = "marches-publics"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from providers.manifest import Field, Manifest
+from providers.model import Field, Manifest
 
 _BY_TYPE: Mapping[str, object] = {"string": "exemple", "date": "2026-01-01", "integer": 1, "number": 1, "boolean": True}
 _HERS = ("identite", "titulaire")

@@ -12,7 +12,7 @@ from exchange.catalogue.doors import DoorKind, Method, doors_of, grounds_of
 from exchange.catalogue.schemas import answer_schema, parameters_schema
 from exchange.model import GroundKind
 from providers.bundle import Bundle
-from providers.manifest import FieldType, Manifest, Window
+from providers.model import FieldType, Manifest, Window
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 SCHEMAS = ("answer", "authorization_details", "parameters")

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 from exchange.dropin.citizen_paths import ways_to
 from exchange.identify import PATH
 from exchange.model import GroundKind
-from providers.manifest import Manifest
+from providers.model import Manifest
 
 DoorKind: TypeAlias = Literal["accord", "drop_in"]
 Method: TypeAlias = Literal["GET", "POST"]

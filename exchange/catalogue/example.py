@@ -7,7 +7,7 @@ from consent.model import DETAIL_TYPE_PREFIX
 from exchange.catalogue.doors import doors_of, grounds_of
 from exchange.catalogue.schemas import Tree, company_numbers, tree_of
 from exchange.masking import apply_mask, compile_mask
-from providers.manifest import Field, FieldType, Manifest
+from providers.model import Field, FieldType, Manifest
 
 NOBODY: Mapping[str, str] = {"siret": "00000000000000", "siren": "000000000"}
 """Numbers with a valid key that INSEE gives to no company."""

@@ -24,7 +24,7 @@ from exchange.catalogue.description import (
 from exchange.catalogue.pages import routes as page_routes
 from openapi.problem import AccordError
 from providers.bundle import bundles
-from providers.manifest import Manifest
+from providers.model import Manifest
 from providers.registry import Datasets
 
 FRESH_SECONDS = 300

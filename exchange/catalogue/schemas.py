@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from exchange.company_request import MAX_WORDS
 from openapi.document import exchange_schema
-from providers.manifest import Field, FieldType, Manifest, Parameter
+from providers.model import Field, FieldType, Manifest, Parameter
 from providers.record import MAX_ITEMS, nullable_objects
 
 Json: TypeAlias = dict[str, Any]

@@ -16,7 +16,7 @@ from exchange.model import Asked, ConsentToken, GroundKind, Habilitation, Refusa
 from exchange.policy import decide
 from openapi.fields import PivotIdentity, Siret
 from openapi.problem import AccordError
-from providers.manifest import Manifest
+from providers.model import Manifest
 from providers.port import Query
 
 _IDENTITY = "_identite"

@@ -25,7 +25,7 @@ from exchange.model import Ground, Registry
 from exchange.recipient import Recipient
 from exchange.release import Released
 from openapi.problem import AccordError
-from providers.manifest import Manifest
+from providers.model import Manifest
 from providers.port import Query
 from providers.registry import Dataset, Datasets
 

@@ -26,7 +26,7 @@ from exchange.dropin.pulse import Pulse, ping_of, pings_of
 from exchange.knowledge import Knowledge
 from exchange.release import Released
 from openapi.problem import AccordError
-from providers.manifest import Manifest
+from providers.model import Manifest
 from providers.registry import Dataset, Datasets
 
 INTROSPECT, PINGS, JWKS = "/api/introspect", "/api/pings", "/api/france_connect_jwks"

@@ -13,7 +13,7 @@ from exchange.dropin.company_paths import below_version, version_of
 from exchange.dropin.older_versions import CURRENT, OLDER, Reading
 from openapi.problem import AccordError
 from providers.adapters.api_particulier import beside
-from providers.manifest import IdentityPart, Manifest
+from providers.model import IdentityPart, Manifest
 from providers.registry import Dataset
 
 HOLDER = "api_particulier"

@@ -13,7 +13,7 @@ from exchange.dropin.company_paths import Route
 from exchange.dropin.errors import Fault, ParametersRefused
 from openapi.fields import SIREN_DIGITS, InvalidValue, Siren, Siret, siren, siret
 from openapi.problem import AccordError
-from providers.manifest import Manifest
+from providers.model import Manifest
 
 MAX_DELEGATION = 64
 """Characters of ``delegation_id``."""

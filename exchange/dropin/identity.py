@@ -15,7 +15,7 @@ from exchange.dropin.call import Call
 from exchange.dropin.errors import Fault
 from openapi.fields import FRANCE, GIVEN_NAMES, NAME_LENGTH, CogCode, Gender, PivotIdentity
 from providers.adapters.api_particulier import PARAMETERS
-from providers.manifest import IdentityPart, Manifest
+from providers.model import IdentityPart, Manifest
 
 NARROWING = frozenset(
     {

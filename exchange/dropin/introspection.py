@@ -6,7 +6,7 @@ from consent.model import Client
 from exchange.dropin.scopes import scopes_of
 from exchange.model import Habilitation, Registry
 from openapi.fields import Siret
-from providers.manifest import Manifest
+from providers.model import Manifest
 
 
 def rights_of(client: Client, manifests: Iterable[Manifest], registry: Registry, *, now: float) -> dict[str, object]:

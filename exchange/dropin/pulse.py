@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from openapi.problem import AccordError
 from providers.errors import ProviderError
-from providers.manifest import Manifest
+from providers.model import Manifest
 
 Health: TypeAlias = Literal["ok", "bad_gateway", "maintenance", "unknown"]
 

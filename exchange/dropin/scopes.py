@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from providers.manifest import Manifest
+from providers.model import Manifest
 
 
 def opened(manifest: Manifest, fields: Collection[str], scopes: Collection[str]) -> frozenset[str]:

@@ -23,7 +23,7 @@ from providers.errors import (
     UnderReview,
     UnknownCompany,
 )
-from providers.manifest import Manifest
+from providers.model import Manifest
 from providers.port import Answer, HolderRequest, IdentityMissing, Query, Send
 from providers.record import RecordInvalid, RecordReader
 

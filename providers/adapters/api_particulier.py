@@ -26,7 +26,7 @@ from providers.errors import (
     NotIdentified,
     UnknownCitizen,
 )
-from providers.manifest import IdentityPart, Manifest
+from providers.model import IdentityPart, Manifest
 from providers.port import Answer, HolderRequest, IdentityMissing, Query, Send
 from providers.record import RecordInvalid, RecordReader
 

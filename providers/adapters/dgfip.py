@@ -24,7 +24,7 @@ from providers.errors import (
     ProviderError,
     UnknownCitizen,
 )
-from providers.manifest import Manifest
+from providers.model import Manifest
 from providers.port import Answer, HolderReply, HolderRequest, IdentityMissing, Query, Send
 from providers.record import RecordInvalid, RecordReader
 

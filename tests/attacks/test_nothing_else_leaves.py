@@ -42,7 +42,8 @@ from providers.adapters.api_particulier import ApiParticulier
 from providers.cache import Cache
 from providers.errors import HolderTimeout
 from providers.guard import Guard
-from providers.manifest import Field, manifests
+from providers.manifest import manifests
+from providers.model import Field
 from providers.port import HolderReply, HolderRequest
 from providers.rate import Rate
 from providers.registry import Dataset, Datasets

@@ -24,7 +24,8 @@ from joserfc.jwk import ECKey, KeySet
 
 from exchange.application import new_token
 from exchange.dropin.citizen_paths import ways_to
-from providers.manifest import Manifest, manifests
+from providers.manifest import manifests
+from providers.model import Manifest
 from sandbox.api_particulier import Family, load_families
 from sandbox.app import people_of
 from sandbox.franceconnect import DataProvider, Partner, Provider, router

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from providers.manifest import Manifest, manifests
+from providers.manifest import manifests
+from providers.model import Manifest
 from sandbox.records import login_of
 from sandbox.world import World
 from tests.journeys.deployment import Deployment, deployed, load_registry

@@ -17,7 +17,8 @@ from openapi.fields import Siren, Siret, siren, siret
 from openapi.problem import problems
 from providers.adapters.api_entreprise import ApiEntreprise, takes_siret
 from providers.errors import ProviderError
-from providers.manifest import Manifest, manifests
+from providers.manifest import manifests
+from providers.model import Manifest
 from providers.port import Answer, HolderReply, HolderRequest, IdentityMissing, Query
 
 RECIPIENT = Siret("21990001600011")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from openapi.fields import PivotIdentity, Siret
 from providers.errors import HolderBusy, HolderTimeout, ProviderError
-from providers.manifest import IDENTITY_PARTS, Manifest
+from providers.model import IDENTITY_PARTS, Manifest
 from providers.port import Answer, HolderReply, HolderRequest, Query
 from providers.record import RecordInvalid, RecordReader
 from providers.registry import ADAPTERS, catalogue

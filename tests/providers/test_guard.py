@@ -21,7 +21,8 @@ from providers.cache import Cache
 from providers.config import HolderConfig
 from providers.errors import HolderTimeout, ProviderError
 from providers.guard import Guard
-from providers.manifest import Limits, Manifest, Window, manifests
+from providers.manifest import manifests
+from providers.model import Limits, Manifest, Window
 from providers.port import HolderRequest, Query
 from providers.rate import Rate
 from providers.registry import Dataset

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.maintenance import PARIS, away_for
-from providers.manifest import Window
+from providers.model import Window
 
 _ALL = frozenset(range(7))
 _NIGHT = Window(_ALL, time(22), time(5, 30))

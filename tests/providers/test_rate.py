@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from providers.manifest import Limits
+from providers.model import Limits
 from providers.rate import LONGEST_WAIT, UNTOLD_WAIT, Rate, part_of, strictest, told_to_wait
 
 NOW = 1_790_000_000.0

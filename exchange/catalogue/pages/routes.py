@@ -15,7 +15,7 @@ from openapi.pages.files import Files
 from openapi.pages.frame import Frame, policy
 from openapi.pages.routing import page_route
 from openapi.problem import AccordError, Language, problem
-from providers.manifest import Manifest
+from providers.model import Manifest
 
 SHEET = "catalogue.css"
 FILES = Files("exchange.catalogue.pages", f"{PAGE_PATH}/static", {SHEET: "text/css; charset=utf-8"})

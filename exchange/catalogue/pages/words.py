@@ -24,7 +24,7 @@ from exchange.catalogue.example import (
 from exchange.catalogue.pages.texts import known, named, say
 from exchange.catalogue.schemas import company_numbers
 from openapi.problem import Language
-from providers.manifest import Manifest
+from providers.model import Manifest
 from providers.retention import Retention
 
 _MONTHS = 12

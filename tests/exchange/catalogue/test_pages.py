@@ -16,7 +16,8 @@ from exchange.catalogue.pages.search import Entry, folded, words_of
 from exchange.catalogue.pages.texts import texts
 from exchange.catalogue.pages.words import duration, page_of
 from openapi.pages.language import LANGUAGES
-from providers.manifest import Limits, Window, manifests
+from providers.manifest import manifests
+from providers.model import Limits, Window
 from providers.retention import Retention
 from tests.exchange.catalogue.conftest import BASE
 

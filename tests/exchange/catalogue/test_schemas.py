@@ -13,7 +13,8 @@ from exchange.catalogue.schemas import answer_schema
 from exchange.company_request import question_to_dataset
 from exchange.masking import apply_mask, compile_mask
 from openapi.problem import AccordError
-from providers.manifest import Manifest, manifests, parse_manifest
+from providers.manifest import manifests, parse_manifest
+from providers.model import Manifest
 from providers.record import RecordInvalid, RecordReader
 from sandbox.api_particulier import load_families
 from tests.conftest import REPOSITORY

@@ -19,7 +19,8 @@ from exchange.model import ConsentToken, Habilitation, Registry
 from openapi.fields import FRANCE, PivotIdentity, Siret
 from openapi.problem import AccordError
 from providers.confirmation import confirms
-from providers.manifest import Manifest, ManifestError, manifests, parse_manifest
+from providers.manifest import ManifestError, manifests, parse_manifest
+from providers.model import Manifest
 from providers.port import IdentityMissing, Query
 from providers.registry import ADAPTERS
 from tests.conftest import REPOSITORY
