@@ -14,7 +14,7 @@ import orjson
 from exchange.asgi import Receive
 from exchange.model import Refusal
 from openapi.rules import RULE_NAME
-from providers.manifest import Manifest, Parameter
+from providers.model import Manifest, Parameter
 
 MAX_QUERY_BYTES = 4_096
 MAX_BODY_BYTES = 16_384
