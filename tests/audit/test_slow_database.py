@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import socket
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -24,6 +23,7 @@ from audit.verify_database import verify_database
 from exchange.database import open_engine
 from tests.audit.commit_process import LATE, NOT_TAKEN
 from tests.audit.conftest import ORIGIN, migrate
+from tests.audit.tampering import tamper
 from tests.postgresql_server import PostgresqlServer, postgresql_server
 
 pytestmark = pytest.mark.enable_socket
@@ -251,20 +251,6 @@ def _depth(log: Log) -> int:
     with pytest.raises(LogBroken) as caught:
         log.append_blocking(note(3))
     return len(caught.traceback)
-
-
-def tamper(url: str, statement: str, parameters: tuple[object, ...]) -> None:
-    """As whoever owns the database can, past its triggers."""
-    if url.startswith("sqlite"):
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-                connection.execute(f"DROP TRIGGER {name}")
-            connection.execute(statement, parameters)
-            connection.commit()
-        return
-    with psycopg.connect(url) as connection:
-        connection.execute("SET session_replication_role = replica")
-        connection.execute(statement.replace("?", "%s"), parameters)
 
 
 def of_more(url: str, key: NoteSigner) -> tuple[object, ...]:
