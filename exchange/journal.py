@@ -6,6 +6,7 @@ erasable. Neither ever holds a name, a value, a token or a clear parameter.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import urlencode
 
 from audit.model import Append, DetailValue, EntryValue
@@ -295,8 +296,14 @@ def archive_made(archived: Archived, *, request_id: str, now: float) -> Append:
 
 
 def rfc3339(now: float) -> str:
-    """UTC with milliseconds (RFC 3339)."""
-    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    """UTC with milliseconds (RFC 3339), of a time to the microsecond."""
+    seconds, microseconds = divmod(round(now * 1_000_000), 1_000_000)
+    return f"{_to_the_second(seconds)}.{microseconds // 1000:03d}Z"
+
+
+@lru_cache(maxsize=16)
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:-6]
 
 
 def _slots(grant_id: str, detail: Detail, now: float) -> tuple[str, ...]:

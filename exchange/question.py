@@ -37,6 +37,10 @@ class Question:
         return "Question(...)"
 
 
+_EVERYTHING = Question()
+"""All that was consented: what most exchanges ask."""
+
+
 async def read_body(receive: Receive) -> bytes | Refusal:
     """The body of a request, bounded in bytes and in time."""
     body = bytearray()
@@ -57,8 +61,12 @@ async def read_body(receive: Receive) -> bytes | Refusal:
 
 def question(query: bytes, body: bytes | Refusal | None, manifest: Manifest) -> Question | Refusal:
     """What is asked. ``body``: None for a ``GET``."""
-    if isinstance(body, Refusal):
-        return body
+    if body is None and not query and not manifest.parameters:
+        return _EVERYTHING
+    return body if isinstance(body, Refusal) else _read(query, body, manifest)
+
+
+def _read(query: bytes, body: bytes | None, manifest: Manifest) -> Question | Refusal:
     given = _of_query(query) if body is None else _of_body(query, body)
     if isinstance(given, Refusal):
         return given
