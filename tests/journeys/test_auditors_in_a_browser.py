@@ -15,8 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from audit.exports.verification import verify_export
 from audit.verifier import verify_proof_file
@@ -24,7 +23,7 @@ from bench.audit_entries import CLIENTS, RECIPIENTS
 from bench.audit_fill import fill
 from exchange.keyring import load_keyring
 from sandbox.world import DATABASE_FILE, KEYS_FOLDER, World
-from tests.chromium import chromium_path
+from tests.browsing import NARROW, WIDE, axe_violations, errors_of
 from tests.journeys.deployment import Deployment, deployed, workers_of
 
 pytestmark = [
@@ -39,7 +38,6 @@ SECONDS = 20
 """For a page, on a machine that does other things too; the figures are printed."""
 MOST_GROWTH = 60 * 2**20
 """Bytes that a worker may take more while an export of everything runs, once its first tenth is sent."""
-_AXE = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +51,10 @@ def _a_year_of_entries(world: World) -> None:
     fill(f"sqlite:///{world.folder / DATABASE_FILE}", key, SIZE, tell=print)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
 @contextmanager
-def _logged_in(browser: Browser, deployment: Deployment, who: str) -> Iterator[Page]:
+def _logged_in(chromium: Browser, deployment: Deployment, who: str) -> Iterator[Page]:
     """An agent who came by ProConnect, as everybody does."""
-    context = browser.new_context(locale="fr-FR", viewport={"width": 1280, "height": 900})
+    context = chromium.new_context(locale="fr-FR", viewport={"width": WIDE, "height": 900})
     context.set_default_timeout(SECONDS * 1000)
     page = context.new_page()
     page.goto(deployment.url + "/audit")
@@ -86,22 +76,19 @@ class _Walk:
         go()
         self.page.wait_for_load_state()
         self.seconds[name] = round(time.monotonic() - began, 2)
-        for width, scheme in ((1280, "light"), (320, "dark")):
+        for width, scheme in ((WIDE, "light"), (NARROW, "dark")):
             self.page.set_viewport_size({"width": width, "height": 900})
             self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # "light" or "dark"
-            found = Axe().run(self.page, options=_AXE)
-            assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+            assert axe_violations(self.page) == [], name
             assert self.page.evaluate("document.documentElement.scrollWidth") <= width, name
-        self.page.set_viewport_size({"width": 1280, "height": 900})
+        self.page.set_viewport_size({"width": WIDE, "height": 900})
 
 
 def test_an_auditor_walks_through_a_year_of_entries(
-    deployment: Deployment, browser: Browser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    deployment: Deployment, chromium: Browser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    errors: list[str] = []
-    with _logged_in(browser, deployment, "claire") as page:
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    with _logged_in(chromium, deployment, "claire") as page:
+        errors = errors_of(page)
         walk = _Walk(page)
         walk.to("search", page.reload)
         assert "Claire Fontaine" in page.inner_text("header")
@@ -158,9 +145,9 @@ def _filter(page: Page) -> None:
 
 @pytest.mark.parametrize(("who", "scope"), [("marc", "Commune de Valombre"), ("nadia", "sans les détails scellés")])
 def test_the_others_find_no_more_than_their_role_opens(
-    deployment: Deployment, browser: Browser, who: str, scope: str
+    deployment: Deployment, chromium: Browser, who: str, scope: str
 ) -> None:
-    with _logged_in(browser, deployment, who) as page:
+    with _logged_in(chromium, deployment, who) as page:
         assert scope in page.inner_text("header")
         page.goto(f"{deployment.url}/audit/entree/1234")
         if who == "marc":
@@ -174,9 +161,9 @@ def test_the_others_find_no_more_than_their_role_opens(
 
 
 def test_an_export_of_everything_streams_in_flat_memory(
-    deployment: Deployment, browser: Browser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    deployment: Deployment, chromium: Browser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with _logged_in(browser, deployment, "claire") as page:
+    with _logged_in(chromium, deployment, "claire") as page:
         cookies = _cookies(page.context)
     target = tmp_path / "everything.zip"
     with _sampled(deployment) as memory:
@@ -208,8 +195,8 @@ def test_an_export_of_everything_streams_in_flat_memory(
     assert after - before < MOST_GROWTH
 
 
-def test_exports_that_are_given_up_leave_room_for_the_next(deployment: Deployment, browser: Browser) -> None:
-    with _logged_in(browser, deployment, "claire") as page:
+def test_exports_that_are_given_up_leave_room_for_the_next(deployment: Deployment, chromium: Browser) -> None:
+    with _logged_in(chromium, deployment, "claire") as page:
         cookies = _cookies(page.context)
     address = f"{deployment.url}/audit/export?format=csv"
     for _ in range(5):

@@ -1,24 +1,19 @@
 """Every page of a citizen in a real Chromium, by keyboard alone and with JavaScript off, in both languages."""
 
-import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from sandbox.app import people_of
-from tests.chromium import chromium_path
-from tests.conftest import REPOSITORY
-from tests.journeys.deployment import Deployment, deployed
+from tests.browsing import NARROW, PICTURES, WIDE, where_drawn
+from tests.journeys.deployment import Deployment
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.browser, pytest.mark.timeout(240)]
 
-# UPDATE_PICTURES=1 renews those in docs/pages.
-PICTURES = REPOSITORY / "docs" / "pages"
 LOCALES = {"fr": "fr-FR", "en": "en-GB"}
-WIDTHS = {"fr": 1280, "en": 320}
+WIDTHS = {"fr": WIDE, "en": NARROW}
 MOST_TABS = 80
 
 WORDS = {
@@ -30,20 +25,6 @@ WORDS = {
         "more": "See the details",
     },
 }
-
-
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with deployed(tmp_path_factory.mktemp("world")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 class _Citizen:
@@ -73,9 +54,8 @@ class _Citizen:
         assert self.page.locator("html").get_attribute("lang") == self.language
         assert self.page.locator("h1").count() == 1
         self._shown += 1
-        folder = PICTURES if os.environ.get("UPDATE_PICTURES") else self._folder
-        folder.mkdir(exist_ok=True)
-        self.page.screenshot(path=folder / f"{self._shown:02d}-{name}-{self.language}.png", full_page=True)
+        picture = PICTURES / f"{self._shown:02d}-{name}-{self.language}.png"
+        self.page.screenshot(path=where_drawn(picture, otherwise=self._folder), full_page=True)
 
     def _is_focused(self, target: Locator) -> bool:
         # Without JavaScript in the page, Chromium's own selector says what has the focus.
@@ -85,9 +65,9 @@ class _Citizen:
 
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_a_citizen_without_mouse_and_without_javascript_does_everything(
-    deployment: Deployment, browser: Browser, tmp_path: Path, language: str
+    deployment: Deployment, chromium: Browser, tmp_path: Path, language: str
 ) -> None:
-    context = browser.new_context(
+    context = chromium.new_context(
         locale=LOCALES[language],
         viewport={"width": WIDTHS[language], "height": 800},
         java_script_enabled=False,

@@ -1,15 +1,20 @@
-"""A month of a log, read by everybody; an empty log on each engine; and a Chromium to open the pages in."""
+"""A month of a log, read by everybody; an empty log on each engine; and the pages in a Chromium."""
 
 from collections.abc import Callable, Iterator
+from importlib import resources
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from fastapi import FastAPI
+from fastapi.responses import Response
+from playwright.sync_api import Browser, Page
 
 from audit.checkpoint import NoteSigner
 from tests.audit.conftest import migrate
-from tests.audit.pages.browser import served
 from tests.audit.pages.scene import Scene, month, running
-from tests.chromium import chromium_path
+from tests.browsing import opening, port, served
+
+_SHARED = {"accord.css": "text/css", "accord.svg": "image/svg+xml"}
+"""The deployment's stylesheet and icon, which the citizens' pages serve."""
 
 
 @pytest.fixture(scope="module")
@@ -30,41 +35,24 @@ def own(database_url: str, key: NoteSigner) -> Iterator[Scene]:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def place(scene: Scene) -> Iterator[str]:
     """Where the scene is served."""
     scene.secure = False
-    with served(scene) as url:
+    with port() as (listening, url), served(_with_shared_files(scene.app(issuer=url)), listening):
         yield url
+
+
+def _with_shared_files(app: FastAPI) -> FastAPI:
+    @app.get("/static/{name}")
+    def static(name: str) -> Response:
+        content = resources.files("consent.pages").joinpath("static", name).read_bytes()
+        return Response(content, media_type=_SHARED[name])
+
+    return app
 
 
 @pytest.fixture
 def opened(scene: Scene, place: str, chromium: Browser) -> Iterator[Callable[..., Page]]:
-    """Open a path as somebody; at the end, no page may have complained of its own policy."""
-    contexts: list[BrowserContext] = []
-    complaints: list[str] = []
-
-    def open_page(
-        path: str, *, who: str | None = "claire", width: int = 1280, scheme: str = "light", language: str = "fr"
-    ) -> Page:
-        context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, locale=language)  # type: ignore[arg-type]  # "light" or "dark"
-        contexts.append(context)
-        cookies = scene.cookies(who).items() if who else ()
-        context.add_cookies([{"name": name, "value": value, "url": place} for name, value in cookies])
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text) if "Policy" in message.text else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(place + path)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
+    """Opens a path as somebody."""
+    with opening(chromium, place, who="claire", cookies=scene.cookies) as open_page:
+        yield open_page

@@ -5,12 +5,11 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.audit.pages.browser import axe_violations
 from tests.audit.pages.scene import CITIZEN, PROVIDER, TOWN
+from tests.browsing import LOOKS, axe_violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.enable_socket]
 
-LOOKS = [(320, "light", "en"), (320, "dark", "fr"), (1280, "light", "fr"), (1280, "dark", "en")]
 PAGES = {
     "search": ("claire", "/audit"),
     "filtered": (
@@ -112,13 +111,8 @@ def test_a_mistake_is_announced_and_leads_to_its_field(opened):
     assert page.evaluate("document.activeElement.name") == "organisation"
 
 
-def test_everything_works_without_javascript(chromium, scene, place):
-    context = chromium.new_context(java_script_enabled=False, locale="fr")
-    context.add_cookies(
-        [{"name": name, "value": value, "url": place} for name, value in scene.cookies("claire").items()]
-    )
-    page = context.new_page()
-    page.goto(place + "/audit")
+def test_everything_works_without_javascript(opened):
+    page = opened("/audit", scripts=False)
     page.get_by_text("Rechercher une personne ou une autorisation").click()
     page.get_by_label("Pseudonyme de la personne").fill(CITIZEN)
     page.get_by_label("Motif").select_option("complaint")
@@ -127,7 +121,6 @@ def test_everything_works_without_javascript(chromium, scene, place):
     expect(page.locator("tbody tr").first).to_be_visible()
     page.locator("tbody tr th a").first.click()
     expect(page.locator("h1")).to_contain_text("Entrée")
-    context.close()
 
 
 def test_the_logout_reaches_proconnect_under_the_policy(opened):

@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Page
 
 from openapi.rules import Rule
-from tests.consent.pages.browser import Served, axe_violations
+from tests.browsing import axe_violations
+from tests.consent.pages.browser import Served
 from tests.consent.pages.scene import ACCESS, AUTHORIZE, DETAIL, GRANT, PENDING
 
 pytestmark = [pytest.mark.browser, pytest.mark.enable_socket]

@@ -2,12 +2,11 @@
 
 import pytest
 
-from tests.consent.pages.browser import axe_violations
+from tests.browsing import LOOKS, axe_violations
 from tests.consent.pages.scene import AUTHORIZE, CALLBACK
 
 pytestmark = [pytest.mark.browser, pytest.mark.enable_socket]
 
-LOOKS = [(320, "light", "en"), (320, "dark", "fr"), (1280, "light", "fr"), (1280, "dark", "en")]
 PAGES = {
     "home": "/",
     "consent": AUTHORIZE,

@@ -13,7 +13,8 @@ from audit.merkle import leaf_hash
 from audit.proof import write_proof
 from audit.verification import inclusion_path, root_of_leaves
 from audit.verifier import VerificationFailed, verify_proof_file
-from tests.consent.pages.browser import Served, axe_violations
+from tests.browsing import axe_violations
+from tests.consent.pages.browser import Served
 from tests.consent.pages.real_log import entry, log_of
 from tests.consent.pages.scene import CITIZEN, LOG
 

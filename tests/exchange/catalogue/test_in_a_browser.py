@@ -1,17 +1,13 @@
 """The catalogue in a real Chromium: accessible, inside the window, readable on paper, and obeying its own policy."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from providers.manifest import manifests
+from tests.browsing import LOOKS, axe_violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.enable_socket]
 
-_AXE_OPTIONS = {
-    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-}
-LOOKS = [(320, "light", "en"), (320, "dark", "fr"), (1280, "light", "fr"), (1280, "dark", "en")]
 LONGEST = max(manifests().values(), key=lambda one: len(one.fields)).dataset
 COMPANY = next(name for name, one in manifests().items() if one.subject == "company")
 TOLD_MORE = next(name for name, one in manifests().items() if one.parameters)
@@ -26,11 +22,6 @@ PAGES = {
     "not found": "/catalogue/unknown",
 }
 LOOKED_AT = [(name, *look) for name in PAGES for look in (LOOKS if name in {"list", "citizen"} else LOOKS[::3])]
-
-
-def axe_violations(page: Page) -> list[tuple[str, list[str]]]:
-    found = Axe().run(page, options=_AXE_OPTIONS).response["violations"]
-    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
 
 
 @pytest.mark.parametrize(("name", "width", "scheme", "language"), LOOKED_AT)
