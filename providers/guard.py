@@ -87,14 +87,14 @@ class Guard:
 
     def _enter(self) -> int:
         """Everything is looked at before anything is counted."""
-        if self._manifest.maintenance and (wait := away_for(self._manifest.maintenance, self._wall())):
-            raise HolderInMaintenance(self._holder, retry_in=wait)
+        if self._manifest.maintenance and (away := away_for(self._manifest.maintenance, self._wall())):
+            raise HolderInMaintenance(self._holder, retry_in=away)
         self._transport.check()
         now = self._clock()
-        if wait := ceil(self._breaker.wait(now)):
-            raise HolderUnreachable(self._holder, retry_in=wait)
-        if wait := ceil(self._rate.wait(now)):
-            raise HolderBusy(self._holder, retry_in=wait)
+        if wait := self._breaker.wait(now):
+            raise HolderUnreachable(self._holder, retry_in=ceil(wait))
+        if wait := self._rate.wait(now):
+            raise HolderBusy(self._holder, retry_in=ceil(wait))
         if self._room <= 0:
             raise HolderBusy(self._holder, retry_in=BUSY_SECONDS)
         self._room -= 1

@@ -27,13 +27,14 @@ CONFIRMING: tuple[IdentityPart, ...] = ("family_name", "given_names", "birthdate
 """Parts of an identity that an answer can be held against."""
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
+PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "date": (str,),
     "integer": (int,),
     "number": (int, float),
     "boolean": (bool,),
 }
+"""What JSON's values of each type are, exactly: a bool is an int to Python and not to JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,7 @@ class Field:
 
     def fits(self, value: object) -> bool:
         """Whether ``value`` is one of the announced type, a list left aside."""
-        # The exact type: bool is an int to Python and not to JSON.
-        if type(value) not in _PYTHON_TYPES[self.type]:
+        if type(value) not in PYTHON_TYPES[self.type]:
             return False
         return self.type != "date" or _DATE.fullmatch(str(value)) is not None
 

@@ -12,7 +12,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache
 from math import ceil
 from typing import TypeAlias
 from urllib.parse import quote_plus, urlsplit
@@ -220,7 +220,10 @@ class Transport:
 
 def _query(pairs: Iterable[tuple[str, str]]) -> str:
     """``application/x-www-form-urlencoded``, as the holders' own clients send it."""
-    return "&".join([f"{_name(name)}={_encoded(value)}" for name, value in pairs])
+    # Most values are plain: asking first costs a third of encoding.
+    return "&".join(
+        [f"{_name(name)}={value if value.isalnum() and value.isascii() else _encoded(value)}" for name, value in pairs]
+    )
 
 
 def _header_value(text: str) -> str:
@@ -230,9 +233,12 @@ def _header_value(text: str) -> str:
     return text
 
 
-_name = lru_cache(maxsize=1024)(quote_plus)
+_name = cache(quote_plus)
+"""Names are the manifests', and few; a value is somebody's, and never remembered."""
+_ENCODED = [quote_plus(bytes([byte])) for byte in range(256)]
+"""How each byte is written."""
 
 
 def _encoded(text: str) -> str:
-    # Most are plain: asking first costs a tenth of encoding.
-    return text if text.isascii() and text.replace("-", "").isalnum() else quote_plus(text)
+    """As ``quote_plus``, which takes three times as long."""
+    return "".join([_ENCODED[byte] for byte in text.encode()])

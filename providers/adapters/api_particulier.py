@@ -5,13 +5,15 @@ Parameters and error codes: the State's OpenAPI file of API Particulier and its 
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from operator import attrgetter
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 import orjson
 
-from openapi.fields import FRANCE, PivotIdentity
+from openapi.fields import FRANCE, GIVEN_NAMES, PivotIdentity
 from providers.adapters.apistration import BY_STATUS, Errors
 from providers.confirmation import confirms
 from providers.errors import (
@@ -30,20 +32,40 @@ from providers.model import IdentityPart, Manifest
 from providers.port import Answer, HolderRequest, IdentityMissing, Query, Send
 from providers.record import RecordInvalid, RecordReader
 
-PARAMETERS: Mapping[IdentityPart, tuple[str, ...]] = {
-    "family_name": ("nomNaissance",),
-    "preferred_username": ("nomUsage",),
-    "given_names": ("prenoms[]",),
-    "birthdate": ("anneeDateNaissance", "moisDateNaissance", "jourDateNaissance"),
-    "gender": ("sexeEtatCivil",),
-    "birthcountry": ("codeCogInseePaysNaissance",),
-    "birthplace": ("codeCogInseeCommuneNaissance",),
+_Tell: TypeAlias = Callable[[PivotIdentity], str | None]
+"""What this API is told of her under one name; nothing where it is unknown."""
+
+
+def _given_name(number: int) -> _Tell:
+    return lambda who: who.given_names[number] if number < len(who.given_names) else None
+
+
+def _of_birthdate(begin: int, end: int) -> _Tell:
+    """Year, month or day as a number; ``00`` is unknown."""
+    return lambda who: who.birthdate[begin:end].lstrip("0") if who.birthdate else None
+
+
+_SEXES = {"female": "F", "male": "M"}
+_TOLD: Mapping[IdentityPart, tuple[tuple[str, _Tell], ...]] = {
+    "family_name": (("nomNaissance", attrgetter("family_name")),),
+    "preferred_username": (("nomUsage", attrgetter("preferred_username")),),
+    "given_names": tuple(("prenoms[]", _given_name(number)) for number in range(GIVEN_NAMES)),
+    "birthdate": (
+        ("anneeDateNaissance", _of_birthdate(0, 4)),
+        ("moisDateNaissance", _of_birthdate(5, 7)),
+        ("jourDateNaissance", _of_birthdate(8, 10)),
+    ),
+    "gender": (("sexeEtatCivil", lambda who: _SEXES[who.gender]),),
+    "birthcountry": (("codeCogInseePaysNaissance", attrgetter("birthcountry")),),
+    "birthplace": (
+        ("codeCogInseeCommuneNaissance", lambda who: who.birthplace if who.birthcountry == FRANCE else None),
+    ),
 }
+PARAMETERS: Mapping[IdentityPart, tuple[str, ...]] = {part: tuple(dict(told)) for part, told in _TOLD.items()}
 """How this API calls the parts of an identity."""
 OWN_PARAMETERS = frozenset({"recipient"})
 """What it is always told besides."""
 
-_SEXES = {"female": "F", "male": "M"}
 _LONGEST_EXTRA = 2_048
 
 
@@ -64,7 +86,8 @@ class ApiParticulier:
             body = orjson.loads(reply.body)
             self._confirm(body["data"], query)
             record = self._reader.read(body["data"], query.fields)
-            links, meta = (_named(body.get(key), kept) for key, kept in self._extras())
+            links = _named(body.get("links"), self._manifest.links)
+            meta = _named(body.get("meta"), self._manifest.meta)
         except (ValueError, TypeError, KeyError, AttributeError, RecordInvalid):
             raise AnswerInvalid(self._manifest.holder) from None
         return Answer(record, int(self._clock()), links, meta)
@@ -78,16 +101,13 @@ class ApiParticulier:
         if query.identity is None or not confirms(fields, record, query.identity):
             raise NotIdentified(self._manifest.holder)
 
-    def _extras(self) -> tuple[tuple[str, frozenset[str]], ...]:
-        return (("links", self._manifest.links), ("meta", self._manifest.meta))
-
 
 def request_of(manifest: Manifest, query: Query) -> HolderRequest:
     """The request that a question becomes."""
     if query.identity is None and query.identifier is None and (manifest.identity or manifest.confirms):
         raise IdentityMissing(query.dataset)
     path = manifest.path if query.identifier is None else beside(manifest.path, query.identifier)
-    pairs = [("recipient", str(query.recipient))]
+    pairs: list[tuple[str, str]] = [("recipient", query.recipient)]
     if query.identity is not None and query.identifier is None:
         pairs += identity_parameters(manifest, query.identity)
     for name, value in query.parameters.items():
@@ -114,32 +134,16 @@ def _confirming(manifest: Manifest, query: Query) -> Mapping[IdentityPart, str]:
     return manifest.confirms if by is None else by.confirms
 
 
-def identity_parameters(manifest: Manifest, identity: PivotIdentity) -> Iterator[tuple[str, str]]:
+def identity_parameters(manifest: Manifest, identity: PivotIdentity) -> list[tuple[str, str]]:
     """What the manifest says of her; what is unknown (``00``, no given name) is left out."""
-    for part in manifest.identity:
-        names = PARAMETERS[part]
-        if part == "given_names":
-            yield from ((names[0], one) for one in identity.given_names[: manifest.given_names])
-        elif part == "birthdate":
-            yield from _birthdate(identity, names)
-        elif (value := _single(part, identity)) is not None:
-            yield names[0], value
+    told = _told(manifest.identity, manifest.given_names)
+    return [(name, value) for name, tell in told if (value := tell(identity))]
 
 
-def _single(part: IdentityPart, identity: PivotIdentity) -> str | None:
-    if part == "gender":
-        return _SEXES[identity.gender]
-    if part == "birthplace" and identity.birthcountry != FRANCE:
-        return None
-    return getattr(identity, part) or None
-
-
-def _birthdate(identity: PivotIdentity, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    if identity.birthdate is None:
-        return
-    for name, part in zip(names, identity.birthdate.split("-"), strict=True):
-        if (number := int(part)) != 0:
-            yield name, str(number)
+@cache
+def _told(parts: tuple[IdentityPart, ...], given_names: int) -> Sequence[tuple[str, _Tell]]:
+    """Of each of ``parts``, of her given names no more than so many."""
+    return [one for part in parts for one in (_TOLD[part][:given_names] if part == "given_names" else _TOLD[part])]
 
 
 def _named(table: Any, kept: frozenset[str]) -> Mapping[str, object]:
