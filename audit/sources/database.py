@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from audit.blocks import BLOCK, SEGMENT
-from audit.checkpoint import NoteVerifier
+from audit.checkpoint import NoteInvalid, NoteVerifier
 from audit.layout import HEIGHT, MAX_LEVEL, WIDTH
 from audit.sources.port import (
     IndexRows,
@@ -26,8 +26,12 @@ Row = tuple[Any, ...]
 _ROWS_OF_A_SLICE = 500_000
 _MOST_STRAYS = 20
 """Named of each kind."""
+_MOST_SIZE = 2**63 - 1
+_MOST_TRIED = 1_000
+"""Of the newest checkpoints, for one that the key signed."""
 
 _NEWEST = "SELECT size, note, frontier FROM log_checkpoints ORDER BY size DESC LIMIT 1"
+_NEXT_NEWEST = "SELECT size, note FROM log_checkpoints WHERE size < ? ORDER BY size DESC LIMIT 1"
 _LAST_ENTRY = 'SELECT max("index") FROM log_entries'
 _RANGE = '"index" >= ? AND "index" < ? ORDER BY "index"'
 _ENTRIES = f'SELECT "index", leaf FROM log_entries WHERE {_RANGE}'  # noqa: S608  # constants of this file
@@ -83,9 +87,12 @@ class DatabaseReader:
         self._connection = connection
         self._rows = connection.rows
         self._known_terms: list[object] | None = None
+        self._terms_come_again = False
+        self._key: NoteVerifier | None = None
 
     def opening(self, key: NoteVerifier, *, cosigned: bool) -> Opening:  # noqa: ARG002  # parts have the checkpoints
         """The newest checkpoint, and whether the entries go as far."""
+        self._key = key
         with self._connection.snapshot():
             newest, last = self._rows(_NEWEST), self._rows(_LAST_ENTRY)[0][0]
         entries = 0 if last is None else int(last) + 1
@@ -147,9 +154,14 @@ class DatabaseReader:
         return _integer(rows[0][0]) if rows else None
 
     def newest(self) -> int:
-        """Size of the newest checkpoint by now."""
-        rows = self._rows(_NEWEST)
-        return int(rows[0][0]) if rows else 0
+        """Size of the newest checkpoint by now that the key signed; 0 when it signed none of the newest."""
+        below = _MOST_SIZE
+        for _ in range(_MOST_TRIED):
+            rows = self._rows(_NEXT_NEWEST, (below,))
+            if not rows or self._is_signed(*rows[0]):
+                return int(rows[0][0]) if rows else 0
+            below = rows[0][0]
+        return 0
 
     def strays(self, size: int) -> list[Finding]:
         """Rows that lie outside of the log as its newest checkpoint has it."""
@@ -163,24 +175,33 @@ class DatabaseReader:
                 statement = f"SELECT {column} FROM {table} WHERE {condition} LIMIT {_MOST_STRAYS}"  # noqa: S608  # constants of this file
                 rows = self._rows(statement, parameters)
                 findings += [Finding(place.format(*row), f"the log has {newest} entries") for row in rows]
+            if self._terms_come_again:
+                findings.append(Finding("index of terms", "a posting's term is no text"))
             return findings
 
     def close(self) -> None:
         """Let go of the connection."""
         self._connection.close()
 
+    def _is_signed(self, size: int, note: object) -> bool:
+        try:
+            return self._key is not None and self._key.open(_text(note)).size == size
+        except NoteInvalid:
+            return False
+
     def _outside(self, size: int) -> Iterator[tuple[str, str, str, str, tuple[object, ...]]]:
         """Place, table, column, condition and parameters of what no log of ``size`` has."""
         full = size // BLOCK
         for place, table in (("entry", "log_entries"), ("details", "log_details"), ("erased", "log_erased")):
             yield f"{place} {{}}", table, '"index"', '"index" < 0 OR "index" >= ?', (size,)
-        yield "checkpoint {}", "log_checkpoints", "size", "size < 1", ()
+        yield "checkpoint {}", "log_checkpoints", "size", "size < 1 OR size > ?", (size,)
         yield "cosignature of checkpoint {}", "log_cosignatures", "size", "size < 1 OR size > ?", (size,)
         yield "tile {}/{}", "log_tiles", "level, tile", "level < 0 OR level > ?", (MAX_LEVEL,)
         for level in range(MAX_LEVEL + 1):
             tiles = size >> HEIGHT * (level + 1)
             yield "tile {}/{}", "log_tiles", "level, tile", "level = ? AND (tile < 0 OR tile >= ?)", (level, tiles)
         yield "index of block {}", "log_blocks", "block", "block < 0 OR block >= ?", (full,)
+        yield "index of block {}", "log_terms", "block", "block < 0 OR block >= ?", (full,)
         for term in self._terms():
             outside = "term = CAST(? AS TEXT) AND (block < 0 OR block >= ?)"
             yield "index of block {}", "log_postings", "block", outside, (term, full)
@@ -213,11 +234,13 @@ class DatabaseReader:
     def _terms(self) -> list[object]:
         """Every term that a posting has, as the database gives it: from each to the next, by the table's order."""
         if self._known_terms is None:
-            terms: list[object] = []
+            terms: dict[object, None] = {}
             term: object = ""
-            while (found := self._rows(_NEXT_TERM, (term,))[0][0]) is not None and found != term:
-                terms.append(term := found)
-            self._known_terms = terms
+            while (found := self._rows(_NEXT_TERM, (term,))[0][0]) is not None and found not in terms:
+                terms[term := found] = None
+            # In SQLite a term may be bytes, which come after all texts; what comes after them are the texts again.
+            self._terms_come_again = found is not None
+            self._known_terms = list(terms)
         return self._known_terms
 
 
