@@ -1,7 +1,15 @@
 """``accord audit verify`` and ``verify-proof``: what they say, to people and to machines, and their exit codes."""
 
 import json
-from contextlib import closing
+import os
+import pty
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,10 +17,13 @@ from typer.testing import CliRunner, Result
 
 from audit.checkpoint import NoteSigner
 from audit.query import Queries
+from audit.sources import web
 from audit.store import open_store
 from exchange.cli import app
 from tests.audit.conftest import migrate
-from tests.audit.verified_log import SIZE, Sample, make_sample
+from tests.audit.test_verify_web import TOKEN, Public, serving
+from tests.audit.verified_log import ERASED, SIZE, Sample, make_sample
+from tests.postgres import postgresql_database
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +40,13 @@ def folder(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def on_postgresql() -> Iterator[Sample]:
+    with postgresql_database() as url:
+        migrate(url)
+        yield make_sample(url, NoteSigner.generate("accord.example/log"))
+
+
 def accord(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["audit", *map(str, arguments)], env={"NO_COLOR": "1", "COLUMNS": "200"})
 
@@ -39,6 +57,63 @@ def test_a_sound_log_verifies_wherever_it_is(sample: Sample, folder: Path, kind:
     done = accord("verify", "--from", where, "--key", sample.vkey, "--witness", sample.witness)
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.startswith(f"The log verifies: {SIZE} entries, root ")
+
+
+@pytest.mark.enable_socket
+def test_a_log_on_postgresql_is_verified_by_its_url(on_postgresql: Sample) -> None:
+    log = on_postgresql
+    done = accord("verify", "--from", log.url, "--key", log.vkey, "--witness", log.witness)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"The log verifies: {SIZE} entries, root ")
+    done = accord("verify", "--from", log.url.replace("/accord_", "/no_accord_"), "--key", log.vkey)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "the log's database cannot be read" in done.stderr
+
+
+@pytest.mark.enable_socket
+def test_a_log_on_the_web_is_verified_with_the_token_of_a_file(sample: Sample, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    with serving(partial(Public, directory=str(folder), token=TOKEN)) as url:
+        command = ("verify", "--from", url, "--key", sample.vkey, "--json")
+        everything = accord(*command, "--token-file", tmp_path / "token")
+        public = accord(*command)
+        (tmp_path / "token").write_text("another\n")
+        refused = accord(*command, "--token-file", tmp_path / "token")
+    verdict = json.loads(everything.stdout)
+    assert (everything.exit_code, verdict["size"], verdict["unchecked"]) == (0, SIZE, [])
+    assert verdict["checked"]["details"] == SIZE - len(ERASED) - 2
+    verdict = json.loads(public.stdout)
+    assert (public.exit_code, "entries" in verdict["checked"], len(verdict["unchecked"])) == (0, False, 1)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "another" not in refused.stderr
+
+
+@pytest.mark.enable_socket
+def test_a_server_that_is_not_there_is_exit_code_2(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "_PAUSE_SECONDS", 0.0)
+    with closing(socket.create_server(("127.0.0.1", 0))) as nobody:
+        port = nobody.getsockname()[1]
+    done = accord("verify", "--from", f"http://127.0.0.1:{port}/log", "--key", sample.vkey)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "no answer (ConnectError)" in done.stderr
+
+
+def test_whoever_looks_at_it_sees_the_count_reach_the_end(sample: Sample) -> None:
+    """On a terminal, for which a pseudo-terminal stands; the verdict stays on the standard output."""
+    screen, terminal = pty.openpty()
+    command = [sys.executable, "-m", "exchange", "audit", "verify", "--from", sample.url, "--key", sample.vkey]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=terminal, env=environment, text=True) as running:
+        os.close(terminal)
+        shown = b""
+        # A terminal whose other side was closed by all is read with an error.
+        with closing(os.fdopen(screen, "rb", buffering=0)) as looked_at, suppress(OSError):
+            while more := looked_at.read(65_536):
+                shown += more
+        verdict, _ = running.communicate(timeout=60)
+    counts = [int(done) for done in re.findall(rf"(\d+)/{SIZE}", shown.decode())]
+    assert (counts == sorted(counts), counts[-1]) == (True, SIZE)
+    assert (running.returncode, verdict.startswith(f"The log verifies: {SIZE} entries")) == (0, True)
 
 
 def test_the_verdict_for_a_machine_is_json(sample: Sample, folder: Path) -> None:
