@@ -189,25 +189,30 @@ def _posted(
 ) -> Iterator[_Candidates]:
     """Entries of the blocks that hold a term of each group."""
     held: list[int] = []
-    for block, bits in walk(session, groups, blocks.start, blocks.stop - 1):
-        held += [index for at in members(bits) if (index := block * BLOCK + at) < end]
-        if len(held) >= some:
-            yield _Candidates(held, block * BLOCK)
-            held = []
+    try:
+        for block, bits in walk(session, groups, first=blocks.start, last=blocks.stop - 1):
+            held += [index for at in members(bits) if (index := block * BLOCK + at) < end]
+            if len(held) >= some:
+                yield _Candidates(held, block * BLOCK)
+                held = []
+    except _Enough as enough:
+        # The search goes on below: what was found above belongs to this one.
+        yield _Candidates(held, enough.below)
+        raise
     yield _Candidates(held, 0)
 
 
-def walk(
-    session: Session, groups: Sequence[tuple[str, ...]], first: int, last: int, *, most: int = MAX_POSTINGS
-) -> Iterator[tuple[int, int]]:
+def walk(session: Session, groups: Sequence[tuple[str, ...]], *, first: int, last: int) -> Iterator[tuple[int, int]]:
     """Blocks from ``last`` down to ``first`` that hold a term of each group, with the bits of the entries that do.
 
     The highest block of each group is sought below the lowest of the others: what the groups do not share is leapt
-    over.
+    over. Raises :class:`_Enough` once :data:`MAX_POSTINGS` were read.
     """
     lists = [[_Posting(session, term) for term in group] for group in groups]
     block = last
     while block >= first:
+        if sum(posting.read for group in lists for posting in group) > MAX_POSTINGS:
+            raise _Enough((block + 1) * BLOCK)
         found = [_highest(group, block) for group in lists]
         lowest = min(one[0] for one in found)
         if lowest < first:
@@ -220,8 +225,6 @@ def walk(
                 yield lowest, bits
             lowest -= 1
         block = lowest
-        if sum(posting.read for group in lists for posting in group) > most:
-            raise _Enough((block + 1) * BLOCK)
 
 
 def _highest(group: Sequence["_Posting"], block: int) -> tuple[int, int]:
