@@ -22,6 +22,12 @@ HEAD_BROKEN = (
     "verify' what was changed, and restore the database from its last sound backup"
 )
 
+REWOUND = (
+    "the log does not go on from the entries that this process committed or saw: some were taken away, or another "
+    "copy of the database was put in its place; nothing more is written; restore the newest sound copy, check it with "
+    "'accord audit verify --since' and a checkpoint that a witness or an auditor kept, and start again"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class KnownKeys:
@@ -103,9 +109,10 @@ class Commit:
         self._growth = growth = Growth(self._before.size, self._frontier, rows.leaves)
         tiles, full = self._fill()
         frontier = growth.frontier
-        self.head = Head(growth.size, b"".join(frontier), root_of(frontier))
+        root = root_of(frontier)
+        self._note = self._signer.sign(Checkpoint(self._signer.name, growth.size, root))
+        self.head = Head(growth.size, b"".join(frontier), root, self._note)
         """The head once it is written."""
-        self._note = self._signer.sign(Checkpoint(self._signer.name, growth.size, self.head.root))
         yield _present(
             tiles=tiles,
             blocks=full.blocks,

@@ -23,10 +23,11 @@ from queue import Empty, SimpleQueue
 from typing import Any, Self, TypeAlias
 
 from audit.checkpoint import NoteInvalid, NoteSigner
-from audit.commit import HEAD_BROKEN, Commit, Ends, KnownKeys, Sealed, check_head, fills_a_block, seal_all
+from audit.commit import HEAD_BROKEN, REWOUND, Commit, Ends, KnownKeys, Sealed, check_head, fills_a_block, seal_all
 from audit.entry import SALT_BYTES
 from audit.model import Append, LogBroken, LogError, LogUnavailable, Receipt
 from audit.store import Session, Store, StoreError
+from audit.store.port import EMPTY_HEAD, Head
 from audit.tiles import read_end
 
 ENOUGH = 64
@@ -79,7 +80,9 @@ class Log:
         self._session: Session | None = None
         self._ends: Ends | None = None
         self._terms: set[str] = set()
-        self._size = 0
+        self._last = EMPTY_HEAD
+        """The newest head that this process wrote, or checked."""
+        self._verifier = key.verifier()
         self._failure: str | None = None
         self._contended = False
         """Whether other processes commit too."""
@@ -106,7 +109,10 @@ class Log:
         log = cls(store, key, max_queue=max_queue, max_batch=max_batch, timeout=timeout)
         try:
             log._check_start()
-        except StoreError as error:
+        except (StoreError, LogBroken) as error:
+            store.close()
+            if isinstance(error, LogBroken):
+                raise
             raise LogUnavailable(f"the log cannot be read: {error}") from None
         log._thread.start()
         return log
@@ -155,21 +161,30 @@ class Log:
         self._queue.put(_Waiting(append, time.monotonic() + self._timeout, loop, future))
 
     def _check_start(self) -> None:
-        with self._store.reading() as session, session.snapshot():
+        with self._store.reading() as session:
             head = session.head()
-            check_head(head)
-            if head.size == 0:
-                return
-            ((note,),) = session.rows("SELECT note FROM log_checkpoints WHERE size = ?", (head.size,))
+        self._believe(head)
+
+    def _believe(self, head: Head) -> None:
+        """Take a head that another process may have written. Raises :class:`LogBroken`.
+
+        It is signed again with everything under it: whoever can write to the database alone must not choose it.
+        """
+        if head == self._last:
+            return
+        check_head(head)
+        if head.size < self._last.size or (head.size == self._last.size and head.root != self._last.root):
+            raise LogBroken(REWOUND)
         try:
-            checkpoint = self._key.verifier().open(note)
+            checkpoint = self._verifier.open(head.note)
         except NoteInvalid as error:
             raise LogBroken(
                 f"the newest checkpoint was not signed by this deployment's key: {error}; restore the log's key, or "
                 "the database from its last sound backup"
             ) from None
-        if checkpoint.size != head.size:
+        if (checkpoint.size, checkpoint.root) != (head.size, head.root):
             raise LogBroken(HEAD_BROKEN)
+        self._last = head
 
     def _run(self) -> None:
         last = False
@@ -236,13 +251,15 @@ class Log:
         seal = partial(_seal_into, batch, appends)
         with session.locked(spends, closing, meanwhile=seal) as locked:
             head = locked.head
-            self._contended, self._size = head.size != self._size, head.size + len(batch)
+            self._contended = head != self._last
+            self._believe(head)
             if self._ends is None or self._ends.size != head.size:
                 # Another process committed since, or this one has just begun.
                 self._ends = self._read_ends(session, head.size) if fills_a_block(head.size, len(batch)) else None
             known = KnownKeys(locked.spent, locked.closed)
             commit = Commit(batch, head=head, ends=self._ends, known=known, signer=self._key)
             session.commit(commit.changes(), meanwhile=lambda: receipts.extend(commit.receipts()))
+        self._last = commit.head
         if commit.erases:
             # The open block in memory may hold a detail that is no more.
             self._ends = None

@@ -1,5 +1,6 @@
 """Reading the log: a citizen's accesses, one entry, its proof. Raises ``LogUnavailable`` when it cannot."""
 
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,12 +11,13 @@ from audit.blocks import seconds_of
 from audit.counting import Counts, count
 from audit.history import History
 from audit.layout import WIDTH
-from audit.merkle import path_through, right_edge
+from audit.merkle import ProofInvalid, path_through, right_edge
 from audit.model import LogUnavailable
 from audit.proof import write_proof
 from audit.search import Accesses, AccessRecord, Wanted, find, load
 from audit.store import Session, Store, StoreError
 from audit.tiles import KnownTiles, StoredNodes
+from audit.verification import verify_inclusion
 
 MAX_LIMIT = 200
 _ENTRY = (
@@ -138,10 +140,12 @@ class Queries:
         with self._reading() as read:
             # One question: the tiles above are known, after the first proofs.
             ((size, frontier, note, hashes),) = read.rows(_NEWEST_AND_TILE, (index // WIDTH,))
-            nodes = StoredNodes(read, size, bytes(frontier), self._tiles)
-            if hashes is not None:
-                nodes.learn(index // WIDTH, bytes(hashes))
-            path = path_through(index, size, nodes.node, right_edge(size, nodes.node))
+            root = b64decode(note.split("\n", 3)[2])
+            path, leads = _path(StoredNodes(read, size, frontier, self._tiles), index, hashes, root)
+            if not leads:
+                # What is known may be of another copy of the database, which was put in this one's place.
+                self._tiles = KnownTiles()
+                path, _ = _path(StoredNodes(read, size, frontier, self._tiles), index, hashes, root)
         return write_proof(index, path, note)
 
     @contextmanager
@@ -151,6 +155,18 @@ class Queries:
                 yield session
         except StoreError as error:
             raise LogUnavailable(str(error)) from None
+
+
+def _path(nodes: StoredNodes, index: int, tile: bytes | None, root: bytes) -> tuple[list[bytes], bool]:
+    """The inclusion proof of an entry, and whether it leads to the root. ``tile``: the entry's own, if it is full."""
+    if tile is not None:
+        nodes.learn(index // WIDTH, tile)
+    path = path_through(index, nodes.size, nodes.node, right_edge(nodes.size, nodes.node))
+    try:
+        verify_inclusion(leaf=nodes.node(0, index), index=index, size=nodes.size, path=path, root=root)
+    except ProofInvalid:
+        return path, False
+    return path, True
 
 
 def _bytes(value: Sequence[int] | None) -> bytes | None:

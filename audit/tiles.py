@@ -105,14 +105,14 @@ class StoredNodes:
 
     def __init__(self, session: Session, size: int, frontier: bytes = b"", known: KnownTiles | None = None) -> None:
         self._session = session
-        self._size = size
+        self.size = size
         self._lowest: dict[int, tuple[bytes, ...]] = {}
         self._known = KnownTiles() if known is None else known
         self._frontier = _subtrees(size, frontier) if frontier else {}
 
     def learn(self, tile: int, hashes: bytes) -> None:
         """Take a full tile of the lowest level that was read already."""
-        if (tile + 1) * WIDTH <= self._size:
+        if (tile + 1) * WIDTH <= self.size:
             self._lowest[tile] = rows_above(hashes)
 
     def node(self, level: int, index: int) -> bytes:
@@ -124,7 +124,7 @@ class StoredNodes:
         return self._rows(tile_level, tile)[height][place * HASH_BYTES : (place + 1) * HASH_BYTES]
 
     def _rows(self, level: int, tile: int) -> tuple[bytes, ...]:
-        width = min(WIDTH, (self._size >> HEIGHT * level) - tile * WIDTH)
+        width = min(WIDTH, (self.size >> HEIGHT * level) - tile * WIDTH)
         rows = self._lowest.get(tile) if level == 0 else self._known.get(level, tile, width)
         if rows is None:
             rows = rows_above(self._read(level, tile, width))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from audit.merkle import EMPTY_ROOT
+from audit.verifier import UNTIED
 
 Row: TypeAlias = tuple[Any, ...]
 """A row as the driver gives it."""
@@ -31,6 +32,11 @@ class Head:
     size: int
     frontier: bytes
     root: bytes
+    note: str = ""
+    """The signed note, as it stands in the database: believed once its signature was checked."""
+
+
+EMPTY_HEAD = Head(0, b"", EMPTY_ROOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +139,8 @@ INSERTS = {
 ERASE = 'DELETE FROM log_details WHERE "index" = ?'
 FORGET = 'DELETE FROM log_lookups WHERE segment = ? AND key = ? AND "index" = ?'
 RELEASES = tuple(
-    f'DELETE FROM {table} WHERE key = ? AND EXISTS (SELECT 1 FROM log_erased e WHERE e."index" = {table}."index")'  # noqa: S608  # tables of ours
+    f'DELETE FROM {table} WHERE key = ? '  # noqa: S608  # tables of ours
+    f'AND ("index" = {UNTIED} OR EXISTS (SELECT 1 FROM log_erased e WHERE e."index" = {table}."index"))'
     for table in ("log_spent_keys", "log_closed_keys")
 )
 READ_HEAD = (
@@ -146,12 +153,12 @@ def head_of(row: Row) -> Head:
     """The head by the row that :data:`READ_HEAD` gives. An empty log has neither a checkpoint nor an entry."""
     size, frontier, note, last = row
     if size is None:
-        return Head(0, b"", EMPTY_ROOT if last is None else b"")
+        return EMPTY_HEAD if last is None else Head(0, b"", b"")
     try:
         root = b64decode(note.split("\n", 3)[2]) if last == size - 1 else b""
     except (IndexError, ValueError):
         root = b""
-    return Head(size, bytes(frontier), root)
+    return Head(size, bytes(frontier), root, note)
 
 
 def erasures(erased: Sequence[Row], forgotten: Sequence[Row], released: Sequence[Row]) -> Iterator[Changes]:

@@ -37,6 +37,8 @@ NOTICES_SILENCE: Mapping[str, Any] = {
 """A host that vanished answers nothing: its connections end after ten seconds, not after the system's quarter hour."""
 _STREAM_ROWS = 2_000
 
+# Whatever the database's default: what is read after the lock must be what stands then.
+_BEGIN: Any = "BEGIN ISOLATION LEVEL READ COMMITTED"
 # Writers are served in the order in which they came, which the lock of a row does not promise.
 _LOCK: Any = "SELECT pg_advisory_xact_lock(4703804577889735495)"
 _HEAD_AND_KEYS: Any = READ_HEAD.replace(
@@ -100,7 +102,7 @@ class PostgresqlSession:
         with _translated():
             try:
                 with self._connection.pipeline():
-                    self._connection.execute("BEGIN")
+                    self._connection.execute(_BEGIN)
                     self._connection.execute(_LOCK)
                     found = self._connection.execute(
                         _HEAD_AND_KEYS, (packed_texts(spends), packed_texts(closing)), binary=True

@@ -78,6 +78,18 @@ def test_a_cache_that_is_full_begins_anew() -> None:
     assert tiles.get(1, tiles.MOST, WIDTH) == (b"row",)
 
 
+def test_another_copy_of_the_database_is_proved_by_its_own_tiles(
+    store: Store, database_url: str, key: NoteSigner
+) -> None:
+    queries = Queries(store)
+    grow(store, key, 3 * WIDTH)
+    check(queries, key, 300, size=3 * WIDTH)
+    for table in ("entries", "details", "tiles", "blocks", "postings", "lookups", "checkpoints"):
+        tamper(database_url, f"DELETE FROM log_{table}", ())  # noqa: S608  # tables of this list
+    grow(store, key, 3 * WIDTH)
+    check(queries, key, 300, size=3 * WIDTH)
+
+
 def test_a_tile_that_is_missing_is_read_from_what_is_below_it(store: Store, database_url: str, key: NoteSigner) -> None:
     grow(store, key, 3 * WIDTH)
     tamper(database_url, "DELETE FROM log_tiles WHERE tile = ?", (1,))
