@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import orjson
 
 from openapi.fields import SIREN_DIGITS, SIRET_DIGITS
-from providers.adapters.apistration import BY_STATUS, Errors
+from providers.adapters.apistration import BY_STATUS, Errors, extras
 from providers.errors import (
     AnswerInvalid,
     HolderBusy,
@@ -71,8 +71,8 @@ class ApiEntreprise:
         try:
             envelope = orjson.loads(reply.body)
             record = self._reader.read(_data(envelope, self._manifest.items), query.fields)
-            links = _named(envelope, "links", self._manifest.links)
-            meta = _named(envelope, "meta", self._manifest.meta)
+            links = extras(envelope, "links", self._manifest.links)
+            meta = extras(envelope, "meta", self._manifest.meta)
         except (ValueError, TypeError, KeyError, RecordInvalid):
             raise AnswerInvalid(self._manifest.holder) from None
         return Answer(record, int(self._clock()), links, meta)
@@ -106,15 +106,3 @@ def _data(envelope: Mapping[str, object], items: str | None) -> object:
     if not isinstance(data, list) or len(data) > MAX_ITEMS:
         raise TypeError(items)
     return {items: [item["data"] for item in data]}
-
-
-def _named(envelope: Mapping[str, object], key: str, names: frozenset[str]) -> dict[str, object]:
-    """Those of ``links`` or ``meta`` that the manifest names: single values, of bounded length."""
-    found = envelope.get(key) or {}
-    if not isinstance(found, dict):
-        raise TypeError(key)
-    return {name: found[name] for name in sorted(names) if name in found and _is_plain(found[name])}
-
-
-def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, int) or (isinstance(value, str) and len(value) <= 2_000)  # noqa: PLR2004  # a URL, at most

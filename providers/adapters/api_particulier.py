@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from urllib.parse import quote
 
 import orjson
 
 from openapi.fields import FRANCE, GIVEN_NAMES, PivotIdentity
-from providers.adapters.apistration import BY_STATUS, Errors
+from providers.adapters.apistration import BY_STATUS, Errors, extras
 from providers.confirmation import confirms
 from providers.errors import (
     AnswerInvalid,
@@ -66,8 +66,6 @@ PARAMETERS: Mapping[IdentityPart, tuple[str, ...]] = {part: tuple(dict(told)) fo
 OWN_PARAMETERS = frozenset({"recipient"})
 """What it is always told besides."""
 
-_LONGEST_EXTRA = 2_048
-
 
 class ApiParticulier:
     """The adapter of one dataset."""
@@ -83,12 +81,12 @@ class ApiParticulier:
         if reply.status != 200:  # noqa: PLR2004  # HTTP's OK
             raise _ERRORS.of(self._manifest.holder, reply, now=self._clock())
         try:
-            body = orjson.loads(reply.body)
-            self._confirm(body["data"], query)
-            record = self._reader.read(body["data"], query.fields)
-            links = _named(body.get("links"), self._manifest.links)
-            meta = _named(body.get("meta"), self._manifest.meta)
-        except (ValueError, TypeError, KeyError, AttributeError, RecordInvalid):
+            envelope = orjson.loads(reply.body)
+            self._confirm(envelope["data"], query)
+            record = self._reader.read(envelope["data"], query.fields)
+            links = extras(envelope, "links", self._manifest.links)
+            meta = extras(envelope, "meta", self._manifest.meta)
+        except (ValueError, TypeError, KeyError, RecordInvalid):
             raise AnswerInvalid(self._manifest.holder) from None
         return Answer(record, int(self._clock()), links, meta)
 
@@ -144,17 +142,6 @@ def identity_parameters(manifest: Manifest, identity: PivotIdentity) -> list[tup
 def _told(parts: tuple[IdentityPart, ...], given_names: int) -> Sequence[tuple[str, _Tell]]:
     """Of each of ``parts``, of her given names no more than so many."""
     return [one for part in parts for one in (_TOLD[part][:given_names] if part == "given_names" else _TOLD[part])]
-
-
-def _named(table: Any, kept: frozenset[str]) -> Mapping[str, object]:
-    """The texts, numbers and booleans of ``links`` or ``meta`` that the manifest names, and nothing else."""
-    if not kept:
-        return {}
-    return {name: table[name] for name in sorted(kept) if name in table and _is_plain(table[name])}
-
-
-def _is_plain(value: object) -> bool:
-    return isinstance(value, int | float | bool) or (isinstance(value, str) and len(value) <= _LONGEST_EXTRA)
 
 
 _ERRORS = Errors(

@@ -1,5 +1,6 @@
-"""How the State's platform says no: API Particulier and API Entreprise share its form and its table of errors. Pure.
+"""What API Particulier and API Entreprise, one platform of the State's, say alike. Pure.
 
+An answer is ``{"data", "links", "meta"}``; a refusal is
 ``{"errors": [{"code", "title", "detail", ...}]}``; a code is two digits for who answered (``00``: the platform itself)
 and three for what happened, so that ``01003``, ``04003`` and ``34003`` all mean that nothing was found.
 """
@@ -22,6 +23,9 @@ from providers.errors import (
 )
 from providers.port import HolderReply
 from providers.rate import told_to_wait
+
+LONGEST_EXTRA = 2_048
+"""Characters of a text in ``links`` or ``meta``: a URL, at most."""
 
 BY_STATUS: Mapping[int, type[ProviderError]] = {
     400: BadInput,
@@ -56,15 +60,31 @@ class Errors:
         """The declared error that a reply other than 200 is. ``now``: Unix seconds."""
         code = _code(reply.body)
         kind = self.by_code.get(code) or self._by_subcode(code) or self.by_status.get(reply.status, AnswerInvalid)
-        return kind(holder, retry_in=retry_in(reply, now)) if issubclass(kind, _PASSING) else kind(holder)
+        if issubclass(kind, _PASSING):
+            return kind(holder, retry_in=ceil(told_to_wait(reply.headers, now)))
+        return kind(holder)
 
     def _by_subcode(self, code: str) -> type[ProviderError] | None:
         return self.by_subcode.get(code[2:]) if len(code) == _CODE_DIGITS and code[:2] != _PLATFORM else None
 
 
-def retry_in(reply: HolderReply, now: float) -> int:
-    """Whole seconds to wait."""
-    return ceil(told_to_wait(reply.headers, now))
+def extras(envelope: Mapping[str, object], key: str, names: frozenset[str]) -> dict[str, object]:
+    """Those of ``links`` or ``meta`` (``key``) that the manifest names: single values, of bounded length.
+
+    Raises ``TypeError`` where they are not in an object.
+    """
+    if not names:
+        return {}
+    found = envelope.get(key) or {}
+    if not isinstance(found, dict):
+        raise TypeError(key)
+    return {name: found[name] for name in sorted(names) if name in found and _is_single(found[name])}
+
+
+def _is_single(value: object) -> bool:
+    if isinstance(value, str):
+        return len(value) <= LONGEST_EXTRA
+    return value is None or isinstance(value, int | float)
 
 
 def _code(body: bytes) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import orjson
 
-from providers.adapters.apistration import retry_in
+from providers.adapters.apistration import Errors
 from providers.errors import (
     AnswerInvalid,
     BadInput,
@@ -125,30 +125,29 @@ def _or_none(value: object) -> object:
     return None if value == "" else value
 
 
-_BY_STATUS: Mapping[int, type[ProviderError]] = {
-    # No situation for this person in this year.
-    204: UnknownCitizen,
-    400: BadInput,
-    401: HolderRefused,
-    403: HolderRefused,
-    404: UnknownCitizen,
-    410: UnknownCitizen,
-    422: BadInput,
-    429: HolderBusy,
-    500: HolderFailed,
-    502: HolderFailed,
-    503: HolderUnreachable,
-    504: HolderTimeout,
-}
-_PASSING = (HolderBusy, HolderFailed, HolderUnreachable, HolderTimeout)
-"""Errors after which waiting helps."""
+_ERRORS = Errors(
+    by_status={
+        # No situation for this person in this year.
+        204: UnknownCitizen,
+        400: BadInput,
+        401: HolderRefused,
+        403: HolderRefused,
+        404: UnknownCitizen,
+        410: UnknownCitizen,
+        422: BadInput,
+        429: HolderBusy,
+        500: HolderFailed,
+        502: HolderFailed,
+        503: HolderUnreachable,
+        504: HolderTimeout,
+    }
+)
 
 
 def _error(holder: str, reply: HolderReply, *, now: float) -> ProviderError:
     if reply.status == _UNAUTHORIZED and _is_the_applications(reply.body):
         return CitizenTokenRefused(holder)
-    kind = _BY_STATUS.get(reply.status, AnswerInvalid)
-    return kind(holder, retry_in=retry_in(reply, now)) if kind in _PASSING else kind(holder)
+    return _ERRORS.of(holder, reply, now=now)
 
 
 def _is_the_applications(body: bytes) -> bool:

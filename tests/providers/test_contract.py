@@ -22,6 +22,7 @@ from providers.model import IDENTITY_PARTS, Manifest
 from providers.port import Answer, HolderReply, HolderRequest, Query
 from providers.record import RecordInvalid, RecordReader
 from providers.registry import ADAPTERS, catalogue
+from tests.providers.replies import STATUSES, values
 
 _MANIFESTS = {name: one for name, one in catalogue().items() if one.holder == "api_particulier"}
 _EVERY = pytest.mark.parametrize("dataset", sorted(_MANIFESTS))
@@ -198,19 +199,13 @@ _CANARY = _identity_of(
     _MANIFESTS["demandeur_emploi"],
 )
 _KEYS = sorted({part for one in _MANIFESTS.values() for path in one.fields for part in path.split(".")})
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["data", "errors", "code", *_KEYS]), inner)
-    ),
-    max_leaves=10,
-)
+_SAID = values(["data", "errors", "code", *_KEYS])
 
 
 @given(
     st.sampled_from(sorted(_MANIFESTS)),
-    st.integers(100, 599),
-    st.binary(max_size=40) | _JSON.map(lambda value: json.dumps({"data": value, "errors": value}).encode()),
+    STATUSES,
+    st.binary(max_size=40) | _SAID.map(lambda said: json.dumps({"data": said, "errors": said}).encode()),
 )
 @settings(max_examples=300, deadline=None)
 def test_whatever_comes_back_ends_in_a_clean_record_or_a_declared_error(dataset: str, status: int, body: bytes) -> None:
@@ -232,6 +227,15 @@ def test_links_and_meta_are_carried_only_when_the_manifest_names_them() -> None:
     assert isinstance(answer, Answer)
     assert answer.links == {"next": "https://holder.example/2"}
     assert answer.meta == {"count": 2}
+
+
+@pytest.mark.parametrize("said", [{}, {"links": None}, {"links": {}}])
+def test_a_holder_need_not_say_what_its_manifest_would_carry(said: dict[str, object]) -> None:
+    manifest = replace(_MANIFESTS["service_national"], links=frozenset({"next"}))
+    body = {"data": {"statut_service_national": "en_regle"}, **said}
+    answer = _asked(manifest, HolderReply(200, {}, json.dumps(body).encode()), _CANARY)
+    assert isinstance(answer, Answer)
+    assert answer.links == {}
 
 
 @pytest.mark.parametrize("fields", [("regime_pensionnat.code",), ("regime_pensionnat.libelle", "est_scolarise")])
