@@ -5,19 +5,24 @@ postings say where to look; each entry found there is looked at itself. An entry
 to erase. What was erased before is no longer there to be found: a run that was cut short is simply run again.
 
 Erased are the details, the salts (32 random bytes: without them nobody can try what a detail may have been) and the
-lookups by citizen and grant. The entry itself stays, and every proof of it.
+lookups by citizen and grant. The entry itself stays, and every proof of it. A key that must stay spent no longer says
+by which entry (:func:`untie`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import orjson
 
 from audit.blocks import BLOCK, SEGMENT, bits_of, lookup_key, members
+from audit.model import LogUnavailable
 from audit.search import written
 from audit.sessions import reading
-from audit.store import Session, Store
+from audit.store import Session, Store, StoreError
+from audit.store.port import INSERTS, RELEASES
+from audit.verifier import UNTIED
 
 MOST_AT_ONCE = 2_000
 """Entries that one commit erases: it stays far within a statement's time, and other writers get their turn."""
@@ -37,6 +42,10 @@ _SEALED = 'SELECT "index" FROM log_details WHERE "index" >= ? AND "index" < ? AN
 _ENTRIES = (
     'SELECT e."index", e.leaf, d.detail FROM log_details d JOIN log_entries e ON e."index" = d."index" '
     'WHERE d."index" IN ({}) ORDER BY e."index"'
+)
+_KEYS = (
+    'SELECT k.key, e."index" FROM log_spent_keys k LEFT JOIN log_erased e ON e."index" = k."index" '
+    "WHERE k.key > ? AND k.key < ? ORDER BY k.key LIMIT ?"
 )
 _TERM = "dataset="
 
@@ -115,6 +124,34 @@ def due(store: Store, schedule: Schedule) -> Iterator[Due]:
 def fingerprint(indexes: Sequence[int]) -> str:
     """SHA-256, in hexadecimal, over the indexes in ascending order, each in 8 bytes big-endian."""
     return sha256(b"".join(index.to_bytes(8, "big") for index in sorted(indexes))).hexdigest()
+
+
+def untie(store: Store, prefix: str, *, between: Callable[[], object]) -> None:
+    """Let the spent keys that begin with ``prefix`` say nothing of the entries that spent them, if those were erased.
+
+    A key is written anew in the transaction in which it goes, under the log's lock: no writer ever finds it unspent.
+    They are gone through in the order of the keys, so that neither their rows' places tell which entry was whose.
+    ``between`` is called after each batch, when others may write. Raises ``LogUnavailable``.
+    """
+    after, end = prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    try:
+        with closing(store.connect()) as session:
+            while after:
+                after = _untie_some(session, after, end)
+                between()
+    except StoreError as error:
+        raise LogUnavailable(str(error)) from None
+
+
+def _untie_some(session: Session, after: str, end: str) -> str:
+    """The last key that was looked at; empty when there are no more."""
+    with session.locked([], []):
+        found = session.rows(_KEYS, (after, end, MOST_AT_ONCE))
+        tied = [key for key, erased in found if erased is not None]
+        if tied:
+            gone, anew = [(key,) for key in tied], [(key, UNTIED) for key in tied]
+            session.commit([[(RELEASES[0], gone)], [(INSERTS["spent"], anew)]])
+    return str(found[-1][0]) if found else ""
 
 
 def _extent(session: Session, schedule: Schedule) -> tuple[int, list[str], int]:

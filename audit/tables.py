@@ -53,7 +53,7 @@ class CheckpointRow(Base, table=True):
 
 
 class SpentRow(Base, table=True):
-    """A one-time key and the entry that spent it."""
+    """A one-time key and the entry that spent it, or ``audit.verifier.UNTIED`` where that entry was erased."""
 
     __tablename__ = "log_spent_keys"
 

@@ -21,6 +21,11 @@ ENDS = ("grant.withdrawn", "grant.expired")
 """Kinds of the entries after which a grant permits nothing."""
 ERASES = "retention.applied"
 """The kind of the entries that say that details were erased."""
+UNTIED = -2
+"""In the table of spent keys, instead of an entry's index: that entry was erased, and its key must stay spent.
+
+Not -1, which is what a value that is no number is read as.
+"""
 KINDS = frozenset(
     {
         "access",

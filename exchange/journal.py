@@ -22,6 +22,8 @@ from openapi.rules import sources
 from providers.errors import ProviderError
 
 VERSION = 1
+SINGLE_USE = "once:"
+"""How the keys of single uses begin, before grant and dataset."""
 
 _ENDS = ("grant.withdrawn", "grant.expired")
 
@@ -33,7 +35,7 @@ def consented(token: ConsentToken, permit: Permit, *, proof: str | None, now: fl
     commit, so that a hundred simultaneous requests yield no more answers than they may.
     """
     detail, grant = permit.detail, f"grant:{token.grant_id}"
-    once = f"once:{token.grant_id}:{detail.dataset}"
+    once = f"{SINGLE_USE}{token.grant_id}:{detail.dataset}"
     slots = () if detail.max_per_day is None else _slots(token.grant_id, detail, now)
     outcomes = {grant: "grant_withdrawn", once: "grant_used_up"}
     if proof is not None:
@@ -241,14 +243,15 @@ def released_keys(due: Due, *, grant_is_over: bool) -> list[str]:
     """The keys that nothing can need once this entry is erased.
 
     A DPoP proof's and a day's are of a time that no token reaches back to. That of a single use, and the grant's own,
-    are needed as long as tokens may be made from the grant; the entry of its end takes both.
+    are needed as long as tokens may be made from the grant; the entry of its end takes both. Until then that of a
+    single use stays spent, untied from its entry (:func:`audit.retention.untie`).
     """
     spent = str(due.detail.get("spent", "")).split()
-    keys = [key for key in spent if grant_is_over or not key.startswith("once:")]
+    keys = [key for key in spent if grant_is_over or not key.startswith(SINGLE_USE)]
     if grant_is_over and due.skeleton.get("kind") in _ENDS:
         grant_id = due.detail.get("grant_id")
         datasets = str(due.skeleton.get("dataset", "")).split(",")
-        keys += [f"grant:{grant_id}", *(f"once:{grant_id}:{dataset}" for dataset in datasets)]
+        keys += [f"grant:{grant_id}", *(f"{SINGLE_USE}{grant_id}:{dataset}" for dataset in datasets)]
     return keys
 
 

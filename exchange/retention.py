@@ -3,7 +3,8 @@
 1. the entries that are due, in the order of the log, a batch for each rule
 2. each batch is one commit: its entry ``retention.applied``, and what it names erased with it
 3. then the grants that ended as long ago: the log's keys of theirs went with their entries
-4. the database is asked to let go of the space
+4. keys that stay spent, as tokens may still be made from their grants, lose what ties them to erased entries
+5. the database is asked to let go of the space
 
 A crash between two batches leaves a sound log and a run to be run again. Between batches others get their turn.
 """
@@ -22,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from audit.checkpoint import NoteSigner
 from audit.log import Log
 from audit.model import Append, LogBroken, LogUnavailable
-from audit.retention import MOST_AT_ONCE, Due, Rule, Schedule, due
+from audit.retention import MOST_AT_ONCE, Due, Rule, Schedule, due, untie
 from audit.store import Store, open_store
 from consent.retention import EndedGrants
 from exchange import journal
@@ -117,7 +118,9 @@ def apply(
             log.append_blocking(_entry(rule, batch, ended, now=clock()))
             erased[rule] += len(batch)
             time.sleep(PAUSE)
-    return Report(_counted(schedule, erased), _blank(ended, schedule))
+    grants = _blank(ended, schedule)
+    untie(store, journal.SINGLE_USE, between=lambda: time.sleep(PAUSE))
+    return Report(_counted(schedule, erased), grants)
 
 
 def _counted(schedule: Schedule, found: Mapping[Rule, int]) -> Mapping[Rule, int]:

@@ -14,6 +14,7 @@ from audit.replay.entries import Uses
 from audit.replay.part import Checker
 from audit.replay.report import Report, Rules
 from audit.sources.port import KeySlice, Reader, Source, SourceUnavailable, StoredNote, TablesReader
+from audit.verifier import UNTIED
 
 _AHEAD = 2
 """Tasks given to each process at once: what they answer waits in memory."""
@@ -72,7 +73,7 @@ class Worker:
         for key, index in cast("TablesReader", self._reader).keys(part):
             if index >= 0:
                 uses.add(key, index)
-            else:
+            elif index != UNTIED or part.closes:
                 impossible.append(index)
         return KeptKeys(part.closes, uses.heaps(), impossible)
 

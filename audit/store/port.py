@@ -139,7 +139,7 @@ INSERTS = {
 ERASE = 'DELETE FROM log_details WHERE "index" = ?'
 FORGET = 'DELETE FROM log_lookups WHERE segment = ? AND key = ? AND "index" = ?'
 RELEASES = tuple(
-    f'DELETE FROM {table} WHERE key = ? '  # noqa: S608  # tables of ours
+    f"DELETE FROM {table} WHERE key = ? "  # noqa: S608  # tables of ours
     f'AND ("index" = {UNTIED} OR EXISTS (SELECT 1 FROM log_erased e WHERE e."index" = {table}."index"))'
     for table in ("log_spent_keys", "log_closed_keys")
 )

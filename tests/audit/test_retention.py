@@ -16,9 +16,10 @@ from audit.merkle import leaf_hash
 from audit.model import Append, Receipt
 from audit.proof import TlogProof
 from audit.query import Queries
-from audit.retention import Due, Rule, Schedule, due, fingerprint
+from audit.retention import MOST_AT_ONCE, Due, Rule, Schedule, due, fingerprint, untie
 from audit.search import written
 from audit.store import Store, open_store
+from audit.verifier import UNTIED
 from audit.verify_database import verify_database
 from tests.audit.conftest import ORIGIN
 
@@ -191,6 +192,48 @@ def test_a_key_goes_with_its_entry_and_not_before(log: Log, store: Store, databa
     assert rows(store, "SELECT key FROM log_spent_keys") == [("dpop:2",)]
     assert log.append_blocking(entry(3, day=90, spends=["dpop:2"])).refused is not None
     check(database_url, key)
+
+
+def test_a_key_that_must_stay_outlives_its_entry_without_leading_to_it(
+    log: Log, store: Store, database_url: str, key: NoteSigner
+) -> None:
+    """More keys than are untied at once, in another order than they were spent; one is of an entry that is kept."""
+    count = MOST_AT_ONCE + 10
+    names = [f"once:{(number * 7_919) % count:05}" for number in range(count)]
+    fill(log, [entry(number, day=0, spends=[name]) for number, name in enumerate(names)])
+    fill(log, [entry(0, day=0, spends=["dpop:1"]), entry(0, day=90, spends=["once:kept"])])
+    found = list(due(store, SCHEDULE))
+    for at in range(0, len(found), 1_000):
+        log.append_blocking(applied(found[at : at + 1_000]))
+    batches: list[None] = []
+    untie(store, "once:", between=lambda: batches.append(None))
+    assert len(batches) > 2
+    kept = {row[0]: row[1] for row in rows(store, 'SELECT key, "index" FROM log_spent_keys')}
+    assert kept == {**dict.fromkeys(names, UNTIED), "dpop:1": count, "once:kept": count + 1}
+    place = "rowid" if database_url.startswith("sqlite") else "ctid"
+    lying = rows(store, f'SELECT key FROM log_spent_keys WHERE "index" = ? ORDER BY {place}', UNTIED)  # noqa: S608  # one of two words
+    assert [row[0] for row in lying] == sorted(names)
+    assert log.append_blocking(entry(1, day=90, spends=[names[0]])).refused is not None
+    check(database_url, key)
+    # Nothing more is known of it: it may go as soon as nothing needs it.
+    fill(log, [entry(2, day=0)])
+    log.append_blocking(applied(list(due(store, SCHEDULE)), releases=[names[0], "once:kept"]))
+    gone = {row[0] for row in rows(store, "SELECT key FROM log_spent_keys")} ^ kept.keys()
+    assert gone == {names[0]}
+    check(database_url, key)
+
+
+def test_a_key_is_not_untied_from_an_entry_that_is_there(
+    log: Log, store: Store, database_url: str, key: NoteSigner
+) -> None:
+    """Whoever does it all the same is found out; and no key is closed by no entry."""
+    fill(log, [entry(0, day=90)])
+    with closing(store.connect()) as session:
+        session.execute('INSERT INTO log_spent_keys (key, "index") VALUES (?, ?)', ("once:x", UNTIED))
+        log.append_blocking(Append(entry(1, day=90).skeleton, {"grant_id": "g", "spent": "once:x"}))
+        session.execute('INSERT INTO log_closed_keys (key, "index") VALUES (?, ?)', ("grant:x", UNTIED))
+    places = [finding.place for finding in verify_database(database_url, key.vkey).findings]
+    assert places == [f"key at entry {UNTIED}", "key at entry 1"]
 
 
 def test_the_entry_says_which_were_erased(log: Log, store: Store) -> None:

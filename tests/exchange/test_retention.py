@@ -1,5 +1,6 @@
 """A retention run over whole lives of grants: whom it forgets, what it leaves, what it never makes possible again."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,9 @@ from audit.merkle import leaf_hash
 from audit.model import Append, Receipt
 from audit.proof import TlogProof
 from audit.query import Queries
+from audit.retention import due
 from audit.store import open_store
+from audit.verifier import UNTIED
 from audit.verify_database import verify_database
 from consent.authorization.token import AuthorizationCode
 from consent.model import Detail, Grant
@@ -62,13 +65,15 @@ class World:
     receipts: list[Receipt] = field(default_factory=list)
     given: int = 0
 
-    def give(self, grant_id: str, citizen: str, *, at: int, detail: Detail = DETAIL) -> Grant:
+    def give(
+        self, grant_id: str, citizen: str, *, at: int, detail: Detail = DETAIL, more: tuple[Detail, ...] = ()
+    ) -> Grant:
         grant = Grant(
             grant_id=grant_id,
             client_id="portail",
             recipient=TOWN,
             citizen=citizen,
-            details=(detail,),
+            details=(detail, *more),
             identity=f"sealed identity of {citizen}",
             acr="eidas1",
             legal_basis="consent",
@@ -115,6 +120,15 @@ class World:
     def column(self, statement: str, **parameters: object) -> list[object]:
         with self.engine.connect() as connection:
             return list(connection.execute(text(statement), parameters).scalars())
+
+    def tables_naming(self, index: int) -> set[str]:
+        """The tables with a row of this entry."""
+        inspector = inspect(self.engine)
+        names = [
+            one for one in inspector.get_table_names() if "index" in {c["name"] for c in inspector.get_columns(one)}
+        ]
+        statement = 'SELECT count(*) FROM {} WHERE "index" = :index'
+        return {name for name in names if self.column(statement.format(name), index=index) != [0]}
 
     def everything(self) -> str:
         """Every value of every table; of SQLite, every byte of its files too."""
@@ -220,6 +234,59 @@ def test_a_single_use_stays_used_up_until_the_authorisation_is_long_over(world: 
     assert world.use(grant, at=NOW + 100 * DAY).refused == "grant_withdrawn"
     assert world.run(now=NOW + 500 * DAY) == (3, 1)
     assert world.column("SELECT key FROM log_spent_keys") == world.column("SELECT key FROM log_closed_keys") == []
+
+
+def test_an_erased_single_use_leads_to_nobody_while_its_authorisation_lasts(world: World) -> None:
+    """Open, open for another dataset, withdrawn not long ago: their rows with consent still name the citizen."""
+    other = replace(DETAIL, dataset="etudiant_boursier")
+    grants = [
+        world.give(f"g{5 - one}", f"c{one}", at=LONG_AGO, detail=ONCE, more=(other,) * (one % 2)) for one in range(5)
+    ]
+    used = [world.use(grant, at=LONG_AGO + 1 + one).index for one, grant in enumerate(grants)]
+    world.end(grants[0], at=RECENTLY)
+    assert world.run() == (10, 0)
+    assert set(world.column("SELECT citizen FROM consent_grants")) == {f"c{one}" for one in range(5)}
+    assert all(world.tables_naming(index) == {"log_entries", "log_erased"} for index in used)
+    place = "rowid" if world.engine.dialect.name == "sqlite" else "ctid"
+    as_they_lie = world.column(f"SELECT key FROM log_spent_keys ORDER BY {place}")  # noqa: S608  # one of two words
+    assert as_they_lie == [f"once:g{one}:quotient_familial" for one in range(1, 6)]
+    assert [world.use(grant, at=NOW).refused for grant in grants] == ["grant_withdrawn"] + ["grant_used_up"] * 4
+    world.check()
+
+
+def test_no_moment_of_a_run_gives_a_single_use_back(world: World) -> None:
+    """Another process asks for it again and again while its key is written anew."""
+    grant = world.give("g", "c", at=LONG_AGO, detail=ONCE)
+    world.use(grant, at=LONG_AGO + 1)
+    refused, done = [], threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            refused.append(world.use(grant, at=NOW).refused)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        assert world.run() == (2, 0)
+    finally:
+        done.set()
+        asking.join()
+    assert world.column('SELECT "index" FROM log_spent_keys') == [UNTIED]
+    assert len(refused) > 1
+    assert set(refused) == {"grant_used_up"}
+
+
+def test_what_a_run_that_was_cut_short_left_tied_the_next_unties(world: World) -> None:
+    """Cut after its last erasure, as runs of an earlier version all were."""
+    grant = world.give("g", "c", at=LONG_AGO, detail=ONCE)
+    used = world.use(grant, at=LONG_AGO + 1).index
+    with closing(open_store(world.settings.database_url)) as store:
+        found = list(due(store, schedule_of(manifests(), now=NOW)))
+        world.add(journal.retention_applied(found[0].rule, found, releases=[], request_id="cut short", now=NOW))
+    assert "log_spent_keys" in world.tables_naming(used)
+    assert world.run() == (0, 0)
+    assert world.tables_naming(used) == {"log_entries", "log_erased"}
+    assert world.use(grant, at=NOW).refused == "grant_used_up"
 
 
 def test_an_authorisation_that_consent_does_not_know_as_ended_stays_closed(world: World) -> None:
