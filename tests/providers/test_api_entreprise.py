@@ -20,6 +20,7 @@ from providers.errors import ProviderError
 from providers.manifest import manifests
 from providers.model import Manifest
 from providers.port import Answer, HolderReply, HolderRequest, IdentityMissing, Query
+from tests.providers.replies import STATUSES, bodies
 
 RECIPIENT = Siret("21990001600011")
 COMPANY = siret("41816609600069")
@@ -244,18 +245,7 @@ def as_json_schema(schema: Any) -> Any:
     return read
 
 
-@given(
-    st.integers(100, 599),
-    st.one_of(
-        st.binary(max_size=60),
-        st.recursive(
-            st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=4),
-            max_leaves=12,
-        ).map(lambda value: json.dumps(value).encode()),
-    ),
-    st.sampled_from(OURS),
-)
+@given(STATUSES, bodies(_KEYS), st.sampled_from(OURS))
 @settings(max_examples=300)
 def test_whatever_comes_back_ends_in_a_clean_record_or_a_declared_error(status: int, body: bytes, dataset: str) -> None:
     try:

@@ -1,8 +1,6 @@
 """API Particulier's adapter and transport, over the stand-in on real HTTP and over holders that misbehave."""
 
 import asyncio
-import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,21 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from openapi.fields import PivotIdentity, Siret
 from providers.adapters.api_particulier import ApiParticulier, request_of
 from providers.config import HolderConfig
 from providers.errors import BadInput, ProviderError
-from providers.manifest import ManifestError, manifests, parse_manifest
+from providers.manifest import manifests
 from providers.port import Answer, HolderReply, HolderRequest, Query
 from providers.registry import load
 from sandbox.api_particulier import Family, identity_of, load_families, router
+from sandbox.servers import sandbox_running
 from tests.conftest import REPOSITORY
 from tests.hostile_holder import HostileHolder
+from tests.providers.replies import STATUSES, TROUBLES, bodies
+from tests.sandbox.conftest import free_port
 
 pytestmark = pytest.mark.enable_socket
 
@@ -50,14 +49,8 @@ def _canary() -> PivotIdentity:
 def _standing_in(families: list[Family]) -> Iterator[str]:
     app = FastAPI()
     app.include_router(router(families, _TOKEN))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", ws="none"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
+    with sandbox_running(app, port=(port := free_port())):
+        yield f"http://127.0.0.1:{port}"
 
 
 async def _ask(url: str, identity: PivotIdentity, *, deadline: float = 5) -> Answer:
@@ -96,25 +89,11 @@ def test_every_family_answers_the_identity_it_is_for(folder: str, reference: Pat
                 assert answer.record["enfants"] == data["enfants"]
 
 
-def test_a_wrong_token_is_the_operators_matter_not_the_citizens() -> None:
-    app_token = HolderConfig("http://localhost", "another")
-    assert "another" not in repr(app_token)
+def test_a_holders_token_is_shown_by_nothing() -> None:
+    assert "another" not in repr(HolderConfig("http://localhost", "another"))
 
 
-@pytest.mark.parametrize(
-    ("trouble", "slug"),
-    [
-        ("refused", "holder_unreachable"),
-        ("reset", "holder_unreachable"),
-        ("silent", "holder_timeout"),
-        ("drip", "holder_timeout"),
-        ("garbage", "holder_answer_invalid"),
-        ("wrong_schema", "holder_answer_invalid"),
-        ("huge", "holder_answer_invalid"),
-        ("busy", "holder_busy"),
-        ("unauthorized", "holder_refused_access"),
-    ],
-)
+@pytest.mark.parametrize(("trouble", "slug"), [*TROUBLES, ("wrong_schema", "holder_answer_invalid")])
 def test_each_trouble_of_a_holder_has_its_own_error(trouble: str, slug: str) -> None:
     with HostileHolder() as holder:
         holder.behave(trouble)
@@ -144,19 +123,7 @@ def test_what_is_unknown_of_a_birthdate_is_left_out() -> None:
     assert "codeCogInseeCommuneNaissance" not in names
 
 
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["data", "errors", "quotient_familial", "valeur", "enfants", "code", "x"]), inner
-        )
-    ),
-    max_leaves=10,
-)
-
-
-@given(st.integers(100, 599), st.binary(max_size=30) | _JSON.map(lambda value: json.dumps(value).encode()))
+@given(STATUSES, bodies(["data", "errors", "quotient_familial", "valeur", "enfants", "code", "x"]))
 @settings(max_examples=200)
 def test_whatever_comes_back_ends_in_a_clean_record_or_a_declared_error(status: int, body: bytes) -> None:
     async def send(_request: HolderRequest) -> HolderReply:
@@ -168,25 +135,6 @@ def test_whatever_comes_back_ends_in_a_clean_record_or_a_declared_error(status: 
         return
     assert answer.record.keys() <= {path.split(".")[0] for path in _MANIFEST.fields}
     assert "x" not in answer.record
-
-
-@pytest.mark.parametrize(
-    ("right", "wrong", "named"),
-    [
-        ('subject = "citizen"', 'subject = "cat"', "subject"),
-        ('holder = "api_particulier"', "", "holder"),
-        ('type = "integer", fr', 'type = "float", fr', "type"),
-        ('path = "/v3', 'pat = "/v3', "path"),
-        ("dataset =", "dataset", "line 2"),
-    ],
-)
-def test_a_wrong_manifest_is_named_by_file_and_key(right: str, wrong: str, named: str) -> None:
-    content = (REPOSITORY / "providers/manifests/quotient_familial.toml").read_text()
-    assert right in content
-    with pytest.raises(ManifestError) as caught:
-        parse_manifest(content.replace(right, wrong, 1), name="quotient_familial.toml")
-    assert "quotient_familial.toml" in str(caught.value)
-    assert named in str(caught.value)
 
 
 def test_a_parameter_fills_its_place_in_the_path_and_leaves_it_by_no_dots() -> None:

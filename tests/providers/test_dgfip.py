@@ -1,7 +1,6 @@
 """API Impôt Particulier: the adapter over its stand-in, which asks a FranceConnect of its own, all on real HTTP."""
 
 import asyncio
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from urllib.parse import urlencode
@@ -11,7 +10,6 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from joserfc.jwk import ECKey, KeySet
 
 from consent.checktoken import TokenChecker
@@ -28,6 +26,7 @@ from sandbox.franceconnect import DataProvider, Person, Provider, router
 from sandbox.franceconnect.provider import TOKEN_SECONDS
 from sandbox.servers import sandbox_running
 from tests.hostile_holder import HostileHolder
+from tests.providers.replies import STATUSES, TROUBLES, bodies
 from tests.sandbox.conftest import PARTNER, Clock, free_port
 from tests.sandbox.test_franceconnect import REQUEST
 from tests.thirdparty.franceconnect_browser import Browser
@@ -189,19 +188,7 @@ def test_without_her_token_nobody_is_asked() -> None:
         ask("http://127.0.0.1:9", query(None))
 
 
-@pytest.mark.parametrize(
-    ("trouble", "slug"),
-    [
-        ("refused", "holder_unreachable"),
-        ("reset", "holder_unreachable"),
-        ("silent", "holder_timeout"),
-        ("drip", "holder_timeout"),
-        ("garbage", "holder_answer_invalid"),
-        ("huge", "holder_answer_invalid"),
-        ("busy", "holder_busy"),
-        ("unauthorized", "holder_refused_access"),
-    ],
-)
+@pytest.mark.parametrize(("trouble", "slug"), TROUBLES)
 def test_each_trouble_of_the_dgfip_has_its_own_error(trouble: str, slug: str) -> None:
     with HostileHolder() as holder:
         holder.behave(trouble)
@@ -273,14 +260,9 @@ def test_how_long_to_wait_is_what_the_dgfip_says_within_a_day(said: str, seconds
 
 
 _NAMES = ("rfr", "nbPart", "sitFam", "pac", "nbPac", "nmNaiDec1", "dateNaisDec1", "annee", "erreur", "x")
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_NAMES), inner),
-    max_leaves=10,
-)
 
 
-@given(st.integers(100, 599), st.binary(max_size=30) | _JSON.map(lambda value: json.dumps(value).encode()))
+@given(STATUSES, bodies(_NAMES))
 @settings(max_examples=200)
 def test_whatever_comes_back_ends_in_a_clean_record_or_a_declared_error(status: int, body: bytes) -> None:
     try:

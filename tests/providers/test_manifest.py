@@ -50,6 +50,9 @@ def _errors(*changes: tuple[str, str]) -> tuple[str, ...]:
         ('en = "Whether the pupil is', 'en = "TODO: whether', "fields.'est_scolarise'.en: words that a citizen"),
         ('dataset = "scolarites"', 'dataset = "Scolarités"', "dataset: 2 to 64 small letters"),
         ("[fields]", "[colours]", "fields is missing"),
+        ('holder = "api_particulier"', "", "holder is missing"),
+        ('path = "/v5', 'pat = "/v5', "pat is not a key of a manifest"),
+        ("dataset =", "dataset", "line "),
     ],
 )
 def test_a_fault_is_named_by_file_and_key(right: str, wrong: str, named: str) -> None:
