@@ -16,13 +16,14 @@ the entries verify without them.
 """
 
 import calendar
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from hashlib import sha256, sha512
+from itertools import chain, islice
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import orjson
 
@@ -202,12 +203,12 @@ def _write(session: Session, asked: Asked, draft: Draft) -> Archived:
     content = _Content(draft, details=asked.details)
     write_log_files(session, content.take, size=size, first=transfer.first, vkey=asked.vkey)
     for name, text in instructions(transfer, asked.vkey).items():
-        content.take(name, text)
-    content.take(VERIFIER, standalone_verifier())
+        content.take(name, [text])
+    content.take(VERIFIER, [standalone_verifier()])
     files = sorted(content.files, key=lambda file: file.path)
-    digest = sha256()
-    draft.write(MANIFEST, _hashed(manifest_lines(transfer, files), digest.update))
-    return Archived(period.label, transfer.first, transfer.last, size, asked.details, len(files), digest.hexdigest())
+    digest = _Digest("sha256")
+    draft.write(MANIFEST, digest.over(line.encode() for line in manifest_lines(transfer, files)))
+    return Archived(period.label, transfer.first, transfer.last, size, asked.details, len(files), digest.hexadecimal())
 
 
 class _Content:
@@ -218,23 +219,37 @@ class _Content:
         self._details = details
         self.files: list[PackagedFile] = []
 
-    def take(self, path: str, content: bytes) -> None:
+    def take(self, path: str, chunks: Iterable[bytes]) -> None:
         """Write a file, unless it is left out.
 
         Details that were not asked for; and a bundle's when all of them were erased: archives systems do not like empty
         files. What was erased is there even when that is nothing: it tells an erased detail from a missing one.
         """
-        if (unit_of(path) == "details" and not self._details) or not (content or path == ERASED):
+        if unit_of(path) == "details" and not self._details:
             return
-        self._draft.write(CONTENT + path, [content])
-        self.files.append(PackagedFile(path, len(content), sha512(content).hexdigest()))
+        content = filter(None, chunks)
+        begun = list(islice(content, 1))
+        if begun or path == ERASED:
+            digest = _Digest("sha512")
+            self._draft.write(CONTENT + path, digest.over(chain(begun, content)))
+            self.files.append(PackagedFile(path, digest.size, digest.hexadecimal()))
 
 
-def _hashed(lines: Iterable[str], update: Callable[[bytes], None]) -> Iterator[bytes]:
-    for line in lines:
-        encoded = line.encode()
-        update(encoded)
-        yield encoded
+class _Digest:
+    """Hashes chunks, and counts their bytes, on their way to where they are written."""
+
+    def __init__(self, algorithm: Literal["sha256", "sha512"]) -> None:
+        self._hash = hashlib.new(algorithm)
+        self.size = 0
+
+    def over(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._hash.update(chunk)
+            self.size += len(chunk)
+            yield chunk
+
+    def hexadecimal(self) -> str:
+        return self._hash.hexdigest()
 
 
 def _seconds(day: date) -> int:

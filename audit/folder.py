@@ -1,15 +1,19 @@
 """A log, or the end of one, written as files: what a web server publishes and what an archive keeps."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from typing import TypeAlias
 
 from audit.layout import CHECKPOINT, HEIGHT, WIDTH, TilePath, bundle_of, tiles_of
 from audit.model import LogBroken
-from audit.sources.files import CHECKPOINTS, ERASED, VERIFIER_KEY, details_path, lines_of
+from audit.sources.files import CHECKPOINTS, ERASED, VERIFIER_KEY, chunks_of, details_path, lines_of
 from audit.store import Session
 from audit.tiles import StoredNodes
 
-Target = Callable[[str, bytes], None]
-"""Takes the path of a file and its content."""
+Target = Callable[[str, Iterable[bytes]], None]
+"""Takes the path of a file and its content chunk by chunk, all of it before the next file."""
+
+_Records: TypeAlias = Generator[dict[str, object], None, None]
 
 _ENTRIES = (
     'SELECT e."index", e.leaf, d.salt, d.detail FROM log_entries e LEFT JOIN log_details d ON d."index" = e."index" '
@@ -23,21 +27,33 @@ def write_log_files(
     """Write the log up to the signed checkpoint of ``size``; returns the paths, the checkpoint's last.
 
     ``first``: an entry; entries and details before its bundle are left out, as are the tiles of hashes that neither
-    they nor the frontier before them need. Files are given one by one: memory does not grow with the log. Raises
-    :class:`LogBroken` when there is no such checkpoint or an entry is missing, ``StoreError``, and ``LayoutInvalid``
-    for an entry that no bundle can hold.
+    they nor the frontier before them need. Files are given one by one, and lists that may have a line for each entry
+    a chunk at a time: memory does not grow with the log. Raises :class:`LogBroken` when there is no such checkpoint or
+    an entry is missing, ``StoreError``, and ``LayoutInvalid`` for an entry that no bundle can hold.
     """
     boundary = first - first % WIDTH
     note = _note(session, size)
     written: list[str] = []
-    for path, content in _files(session, size, boundary, vkey):
+
+    def write(path: str, content: Iterable[bytes]) -> None:
         target(path, content)
         written.append(path)
-    target(CHECKPOINT, note.encode())
-    return [*written, CHECKPOINT]
+
+    for path, content in _files(session, size, boundary):
+        write(path, [content])
+    lists = ((CHECKPOINTS, _checkpoints(session, size, boundary)), (ERASED, _erased(session, size, boundary)))
+    for path, records in lists:
+        # A target that fails leaves nothing open in the session.
+        with closing(records):
+            write(path, chunks_of(records))
+    if vkey is not None:
+        write(VERIFIER_KEY, [f"{vkey}\n".encode()])
+    write(CHECKPOINT, [note.encode()])
+    return written
 
 
-def _files(session: Session, size: int, boundary: int, vkey: str | None) -> Iterator[tuple[str, bytes]]:
+def _files(session: Session, size: int, boundary: int) -> Iterator[tuple[str, bytes]]:
+    """Tiles and bundles; none is larger than its 256 entries."""
     nodes = StoredNodes(session, size)
     for path in tiles_of(size):
         if path.level == "entries":
@@ -45,10 +61,6 @@ def _files(session: Session, size: int, boundary: int, vkey: str | None) -> Iter
                 yield from _bundle(session, path)
         elif path.first + WIDTH > boundary >> HEIGHT * path.level:
             yield str(path), _tile(session, nodes, path)
-    yield CHECKPOINTS, lines_of(_checkpoints(session, size, boundary))
-    yield ERASED, lines_of(_erased(session, size, boundary))
-    if vkey is not None:
-        yield VERIFIER_KEY, f"{vkey}\n".encode()
 
 
 def _bundle(session: Session, path: TilePath) -> Iterator[tuple[str, bytes]]:
@@ -83,13 +95,13 @@ def _note(session: Session, size: int) -> str:
     return str(rows[0][0]) + "".join(f"{str(row[0]).rstrip()}\n" for row in lines)
 
 
-def _checkpoints(session: Session, size: int, boundary: int) -> Iterator[dict[str, object]]:
+def _checkpoints(session: Session, size: int, boundary: int) -> _Records:
     statement = "SELECT size, note FROM log_checkpoints WHERE size > 0 AND size >= ? AND size <= ? ORDER BY size"
     for row in session.stream(statement, (boundary, size)):
         yield {"size": row[0], "note": row[1]}
 
 
-def _erased(session: Session, size: int, boundary: int) -> Iterator[dict[str, object]]:
+def _erased(session: Session, size: int, boundary: int) -> _Records:
     statement = 'SELECT "index", by FROM log_erased WHERE "index" >= ? AND "index" < ? ORDER BY "index"'
     for row in session.stream(statement, (boundary, size)):
         yield {"index": row[0], "by": row[1]}

@@ -14,11 +14,10 @@ Whoever runs this brings the source; what is needed here is the standard library
 
 import secrets
 import time
-from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import cast
 
 from audit.checkpoint import Checkpoint, NoteVerifier
@@ -31,6 +30,7 @@ from audit.replay.hashes import fold, rows_above, subtrees
 from audit.replay.order import Heaps, Keys, Range
 from audit.replay.report import Claim, Report, Rules
 from audit.replay.tree import Tree, TreeUnknown, rows_at
+from audit.replay.turn import InTurn
 from audit.replay.workers import Answer, KeptKeys, KeysTask, PartTask, Task, processors, run_here, run_in_processes
 from audit.sources.port import Reader, Source, SourceUnavailable, StoredNote, TablesReader
 from audit.verifier import MAX_FINDINGS, Finding, Verdict
@@ -184,15 +184,14 @@ class _Verification:
     def _tasks(self) -> Iterator[Task]:
         opening, first = self._opening, self._verdict.first
         marks = () if self._since is None else (self._since.size,)
-        size_of, part = attrgetter("size"), self._options.part
-        notes = sorted(opening.notes, key=size_of)
-        at = bisect_left(notes, first, key=size_of)
+        part = self._options.part
+        notes = InTurn(opening.notes, attrgetter("size"), first=first)
+        erased = None if opening.erased is None else InTurn(opening.erased, itemgetter(0), first=first)
         while first < opening.size:
             end = min(opening.size, (first // part + 1) * part)
-            until = bisect_right(notes, end, key=size_of)
-            erased = None if opening.erased is None else _between(opening.erased, first, end)
-            yield PartTask(first, end, opening.entries, opening.details, tuple(notes[at:until]), erased, marks)
-            first, at, marks = end, until, ()
+            gone = None if erased is None else dict(erased.before(end))
+            yield PartTask(first, end, opening.entries, opening.details, tuple(notes.before(end + 1)), gone, marks)
+            first, marks = end, ()
         if opening.tables:
             yield from map(KeysTask, self._tables.key_slices())
 
@@ -291,11 +290,14 @@ class _Claims:
 
     def __init__(self) -> None:
         self._right = 0
-        self._wrong: list[int] = []
+        """The last one before the first that is wrong."""
+        self._first_wrong: int | None = None
+        self._wrong = 0
 
     def add(self, claim: Claim, root: bytes) -> None:
         if claim.root != root:
-            self._wrong.append(claim.size)
+            self._first_wrong = claim.size if self._first_wrong is None else self._first_wrong
+            self._wrong += 1
         elif not self._wrong:
             self._right = claim.size
 
@@ -304,20 +306,14 @@ class _Claims:
 
         ``first``: where reading began.
         """
-        if not self._wrong:
+        size, more = self._first_wrong, self._wrong - 1
+        if size is None:
             return
-        size, more = self._wrong[0], len(self._wrong) - 1
         where = f"something was changed among entries {max(first, self._right)} to {size - 1}"
         if first and not self._right:
             where = f"something was changed before entry {size}, or in the tiles of hashes of what comes before {first}"
         others = f"; so they do to {more} later ones" if more else ""
         yield Finding(f"checkpoint {size}", f"the entries lead to another root: {where}{others}")
-
-
-def _between(erased: Mapping[int, int], first: int, end: int) -> dict[int, int]:
-    if len(erased) < end - first:
-        return {index: by for index, by in erased.items() if first <= index < end}
-    return {index: erased[index] for index in range(first, end) if index in erased}
 
 
 def _term_findings(made: dict[str, int], kept: dict[str, int], first: int, size: int) -> Iterator[Finding]:

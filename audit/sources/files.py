@@ -6,13 +6,15 @@ erased ones absent; ``checkpoints.jsonl``: ``{"note", "size"}`` of every signed 
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from audit.layout import WIDTH, TilePath
 
 CHECKPOINTS = "checkpoints.jsonl"
 ERASED = "erased.jsonl"
 VERIFIER_KEY = "log.vkey"
+
+_CHUNK_BYTES = 65_536
 
 
 class FileInvalid(ValueError):
@@ -26,21 +28,30 @@ def details_path(number: int, width: int = WIDTH) -> str:
 
 def lines_of(records: Iterable[Mapping[str, object]]) -> bytes:
     """JSON lines."""
-    # One growing buffer: there may be a million of them.
-    lines = bytearray()
+    return b"".join(chunks_of(records))
+
+
+def chunks_of(records: Iterable[Mapping[str, object]]) -> Iterator[bytes]:
+    """JSON lines, some 64 KB at a time: there may be millions of them. No chunk is empty."""
+    chunk = bytearray()
     for record in records:
-        lines += f"{_line(record)}\n".encode()
-    return bytes(lines)
+        chunk += f"{_line(record)}\n".encode()
+        if len(chunk) >= _CHUNK_BYTES:
+            yield bytes(chunk)
+            chunk.clear()
+    if chunk:
+        yield bytes(chunk)
 
 
 def records_of(content: bytes, names: Mapping[str, type]) -> list[dict[str, object]]:
     """The records of JSON lines whose members are exactly ``names``. Raises :class:`FileInvalid`."""
     if content and not content.endswith(b"\n"):
         raise FileInvalid("the last line does not end")
-    return [_record(line, number, names) for number, line in enumerate(content.split(b"\n")[:-1], 1)]
+    return [record_of(line, number, names) for number, line in enumerate(content.split(b"\n")[:-1], 1)]
 
 
-def _record(line: bytes, number: int, names: Mapping[str, type]) -> dict[str, object]:
+def record_of(line: bytes, number: int, names: Mapping[str, type]) -> dict[str, object]:
+    """The record of line ``number``, which is given without its end. Raises :class:`FileInvalid`."""
     record = _parsed(line)
     if type(record) is not dict or {name: type(value) for name, value in record.items()} != names:
         raise FileInvalid(f"line {number} is not a record of {', '.join(names)}")

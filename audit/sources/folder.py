@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from audit.checkpoint import MAX_NOTE_BYTES
 from audit.layout import CHECKPOINT, WIDTH, LayoutInvalid, TilePath
-from audit.sources.files import CHECKPOINTS
 from audit.sources.port import SourceUnavailable
-from audit.sources.published import MAX_LIST_BYTES, PublishedReader
+from audit.sources.published import PublishedReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,14 @@ class FolderFiles:
         """The checkpoint."""
         return self.read(CHECKPOINT, MAX_NOTE_BYTES)
 
-    def notes(self) -> bytes | None:
-        """The earlier checkpoints."""
-        return self.read(CHECKPOINTS, MAX_LIST_BYTES)
+    def lines(self, path: str) -> IO[bytes] | None:
+        """A list. Raises :class:`SourceUnavailable` when it cannot be read."""
+        try:
+            return (self._path / path).open("rb")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise SourceUnavailable(f"{path}: {error.strerror or type(error).__name__}") from None
 
     def extent(self, size: int) -> tuple[int, bool, bool]:  # noqa: ARG002  # a folder is looked through
         """From the first bundle, or tile of leaves, that is there."""

@@ -3,17 +3,20 @@
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
+from typing import IO
 from zipfile import ZipFile
 
 from audit.checkpoint import MAX_NOTE_BYTES
 from audit.layout import CHECKPOINT, WIDTH, LayoutInvalid, TilePath
 from audit.package_check import UNREADABLE
 from audit.seda import CONTENT
-from audit.sources.files import CHECKPOINTS
 from audit.sources.folder import FolderSource
 from audit.sources.port import Source, SourceUnavailable
-from audit.sources.published import MAX_LIST_BYTES, PublishedReader
+from audit.sources.published import PublishedReader
+
+_BUFFER_BYTES = 65_536
 
 
 def log_of(package: Path) -> Source:
@@ -64,9 +67,16 @@ class ZipFiles:
         """The checkpoint."""
         return self.read(CHECKPOINT, MAX_NOTE_BYTES)
 
-    def notes(self) -> bytes | None:
-        """The earlier checkpoints."""
-        return self.read(CHECKPOINTS, MAX_LIST_BYTES)
+    def lines(self, path: str) -> IO[bytes] | None:
+        """A list. Raises :class:`SourceUnavailable` when it cannot be read."""
+        member = self._members.get(path)
+        if member is None:
+            return None
+        try:
+            # Line by line, a member alone takes many times as long.
+            return BufferedReader(self._archive.open(member), _BUFFER_BYTES)  # type: ignore[type-var]
+        except UNREADABLE as error:
+            raise SourceUnavailable(f"{path} cannot be read ({type(error).__name__})") from None
 
     def extent(self, size: int) -> tuple[int, bool, bool]:  # noqa: ARG002  # a package is looked through
         """From the first bundle, or tile of leaves, that is there."""

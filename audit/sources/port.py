@@ -4,7 +4,7 @@ A source is a name that each process opens for itself (it goes from one to anoth
 belongs to the process that opened it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -56,8 +56,9 @@ class Opening:
 
     ``note``: the newest checkpoint, empty for an empty log; ``size``: its entries. ``first``: entries before are not
     there. ``tables``: it is a database, with keys and indexes; full tiles alone are kept there. ``notes``, ``erased``
-    (index of an entry -> of the one that says it was erased): all of them, where parts do not bring them; ``erased`` is
-    ``None`` when it is not known what was erased.
+    (index of an entry, and of the one that says it was erased): all of them, ascending, where parts do not bring them;
+    they are read while one goes through them, which is done once at a time. ``erased`` is ``None`` when it is not known
+    what was erased.
     """
 
     size: int
@@ -66,9 +67,9 @@ class Opening:
     entries: bool = True
     details: bool = True
     tables: bool = False
-    notes: Sequence[StoredNote] = ()
-    erased: Mapping[int, int] | None = None
-    findings: Sequence[Finding] = ()
+    notes: Iterable[StoredNote] = ()
+    erased: Iterable[tuple[int, int]] | None = None
+    findings: Iterable[Finding] = ()
     unchecked: Sequence[str] = ()
 
 

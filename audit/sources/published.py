@@ -3,22 +3,28 @@
 What is not there, or not what it should be, is a finding or is left out, and said; never an error.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import IO, Protocol, TypeVar
 
 from audit.checkpoint import MAX_NOTE_BYTES, NoteInvalid, NoteVerifier
 from audit.layout import WIDTH, TilePath
 from audit.merkle import HASH_BYTES
 from audit.sources.bundles import PartReader
-from audit.sources.files import CHECKPOINTS, ERASED, VERIFIER_KEY, FileInvalid, records_of
+from audit.sources.files import CHECKPOINTS, ERASED, VERIFIER_KEY, FileInvalid
+from audit.sources.lists import ListForm, OrderedList
 from audit.sources.port import Opening, Part, StoredNote, StoredTile
 from audit.verifier import Finding
 
-MAX_LIST_BYTES = 2**30
-"""Of the checkpoints or of what was erased: some millions of lines."""
 _MAX_KEY_BYTES = 1_000
+_MOST_TRIED = 1_000
+"""Of the earlier checkpoints, where the newest is not sound."""
 NOTE_MEMBERS = {"note": str, "size": int}
-_GONE = {"by": int, "index": int}
+_NOTES = ListForm(CHECKPOINTS, NOTE_MEMBERS, "size", lambda record: StoredNote(record["size"], record["note"]))
+_GONE = ListForm(ERASED, {"by": int, "index": int}, "index", lambda record: (record["index"], record["by"]))
+
+T = TypeVar("T")
 
 
 class Files(Protocol):
@@ -36,8 +42,8 @@ class Files(Protocol):
         """The newest checkpoint; ``cosigned``: rather the newest that a witness signed."""
         ...
 
-    def notes(self) -> bytes | None:
-        """The lines of ``checkpoints.jsonl``."""
+    def lines(self, path: str) -> IO[bytes] | None:
+        """A list: ``checkpoints.jsonl`` or ``erased.jsonl``, to be read line by line; ``None`` when it is not there."""
         ...
 
     def extent(self, size: int) -> tuple[int, bool, bool]:
@@ -56,6 +62,7 @@ class PublishedReader:
         self._files = files
         self._findings: list[Finding] = []
         self._unchecked: list[str] = []
+        self._open: list[IO[bytes]] = []
 
     def opening(self, key: NoteVerifier, *, cosigned: bool) -> Opening:
         """The checkpoint, the earlier ones, what was erased."""
@@ -65,18 +72,15 @@ class PublishedReader:
         first, entries, details = self._files.extent(size) if size else (0, False, False)
         erased = self._erased() if details else None
         self._say(size, first, entries=entries, details=details)
-        for one in notes:
-            if one.size > size and size:
-                self._find(f"checkpoint {one.size}", f"the log has only {size} entries")
         return Opening(
             size,
             note,
             first,
             entries,
             details,
-            notes=[one for one in notes if one.size <= size],
+            notes=notes,
             erased=erased,
-            findings=self._findings,
+            findings=chain(self._findings, _beyond(notes, size)),
             unchecked=self._unchecked,
         )
 
@@ -94,6 +98,8 @@ class PublishedReader:
 
     def close(self) -> None:
         """Let go of the files."""
+        for file in self._open:
+            file.close()
         self._files.close()
 
     def _find(self, place: str, problem: str) -> None:
@@ -113,13 +119,16 @@ class PublishedReader:
         self._find(VERIFIER_KEY, "it is not the key that was given")
 
     def _newest(self, key: NoteVerifier, notes: Iterable[StoredNote], *, cosigned: bool) -> tuple[str, int]:
-        """The newest checkpoint and its size; the newest of the earlier ones when that one is not sound."""
+        """The newest checkpoint and its size; the newest of the earlier ones when that one is not sound.
+
+        One of the newest: a list may have millions that are not.
+        """
         note = _text(self._files.newest(cosigned=cosigned))
         try:
             return note, key.open(note).size
         except NoteInvalid as error:
             self._find("checkpoint", str(error) if note else "it is missing")
-        for one in sorted(notes, key=lambda one: -one.size):
+        for one in reversed(deque(notes, maxlen=_MOST_TRIED)):
             try:
                 return one.text, key.open(one.text).size
             except NoteInvalid:
@@ -127,26 +136,30 @@ class PublishedReader:
         self._unchecked.append("without a signed checkpoint nothing could be verified")
         return "", 0
 
-    def _notes(self) -> list[StoredNote]:
-        content = self._files.notes()
-        if content is None:
+    def _notes(self) -> OrderedList[StoredNote]:
+        found = self._list(_NOTES)
+        if found is None:
             self._unchecked.append("the earlier checkpoints are not there: the newest alone was verified")
-            return []
-        return [StoredNote(one["size"], one["note"]) for one in self._records(CHECKPOINTS, content, NOTE_MEMBERS)]
+            return OrderedList.empty(_NOTES)
+        return found
 
-    def _erased(self) -> dict[int, int] | None:
-        content = self._files.read(ERASED, MAX_LIST_BYTES)
-        if content is None:
+    def _erased(self) -> OrderedList[tuple[int, int]] | None:
+        found = self._list(_GONE)
+        if found is None:
             self._unchecked.append("which details were erased is not there: it was not held against what entries say")
-            return None
-        return {one["index"]: one["by"] for one in self._records(ERASED, content, _GONE)}
+        return found
 
-    def _records(self, name: str, content: bytes, members: Mapping[str, type]) -> list[dict[str, Any]]:
+    def _list(self, form: ListForm[T]) -> OrderedList[T] | None:
+        """A list; empty when it is none, which is a finding; ``None`` when it is not there."""
+        file = self._files.lines(form.name)
+        if file is None:
+            return None
+        self._open.append(file)
         try:
-            return records_of(content, members)
+            return OrderedList(form, file)
         except FileInvalid as error:
-            self._find(name, str(error))
-            return []
+            self._find(form.name, str(error))
+            return OrderedList.empty(form)
 
     def _say(self, size: int, first: int, *, entries: bool, details: bool) -> None:
         if first:
@@ -159,6 +172,14 @@ class PublishedReader:
             self._unchecked.append(
                 "details are not there: what entries seal, and the order of accesses, was not checked"
             )
+
+
+def _beyond(notes: OrderedList[StoredNote], size: int) -> Iterator[Finding]:
+    """Checkpoints of more entries than the log has."""
+    if notes.highest > size > 0:
+        for one in notes:
+            if one.size > size:
+                yield Finding(f"checkpoint {one.size}", f"the log has only {size} entries")
 
 
 def _text(content: bytes | None) -> str:

@@ -7,7 +7,11 @@ with a redirect: none is followed.
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from io import BytesIO
+from tempfile import SpooledTemporaryFile
+from typing import IO
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,14 +21,20 @@ from audit.layout import CHECKPOINT, WIDTH, TilePath
 from audit.sources.bundles import MAX_BUNDLE_BYTES, MAX_DETAILS_BYTES
 from audit.sources.files import CHECKPOINTS, FileInvalid, details_path, records_of
 from audit.sources.port import SourceUnavailable
-from audit.sources.published import MAX_LIST_BYTES, NOTE_MEMBERS, PublishedReader
+from audit.sources.published import NOTE_MEMBERS, PublishedReader
 
 TIMEOUT_SECONDS = 15.0
 """Without a byte."""
 WHOLE_SECONDS = 120.0
 """For one file."""
+MAX_LIST_BYTES = 2**33
+"""Of the checkpoints or of what was erased: some ten millions of lines."""
+MAX_PAGE_BYTES = 2**26
+"""Of a page of checkpoints."""
 AT_ONCE = 4
 """Requests under way of one process."""
+_HELD_BYTES = 2**20
+"""Of a list; a longer one goes to a temporary file."""
 _TRIES = 3
 _PAUSE_SECONDS = 1.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -66,14 +76,8 @@ class WebFiles:
 
     def read(self, path: str, limit: int) -> bytes | None:
         """A file. Raises :class:`SourceUnavailable` when it is refused, too large, or does not come."""
-        status, content = self._get(path, limit)
-        if status in {_NOT_FOUND, _GONE}:
-            return None
-        if status in {_UNAUTHORIZED, _FORBIDDEN}:
-            raise SourceUnavailable(f"{path}: the server does not show it to whoever has this token, or none")
-        if status != _OK:
-            raise SourceUnavailable(f"{path}: the server answered with status {status}")
-        return content
+        content = BytesIO()
+        return content.getvalue() if self._save(path, limit, content) else None
 
     def read_all(self, paths: Mapping[str, int]) -> dict[str, bytes | None]:
         """Files, a few at once."""
@@ -85,21 +89,33 @@ class WebFiles:
         found = self.read(f"{CHECKPOINT}/cosigned", MAX_NOTE_BYTES) if cosigned else None
         return self.read(CHECKPOINT, MAX_NOTE_BYTES) if found is None else found
 
-    def notes(self) -> bytes | None:
-        """The earlier checkpoints: from one file, or page by page."""
-        listed = self.read(CHECKPOINTS, MAX_LIST_BYTES)
-        if listed is not None:
-            return listed
-        pages: list[bytes] = []
-        after, length = 0, 0
-        while page := self.read(f"checkpoints?after={after}", MAX_LIST_BYTES - length):
-            pages.append(page)
-            length += len(page)
+    def lines(self, path: str) -> IO[bytes] | None:
+        """A list, kept in a temporary file when it is long; the earlier checkpoints also page by page.
+
+        Raises :class:`SourceUnavailable`, also when it cannot be kept.
+        """
+        with ExitStack() as closed_without_a_list:
+            kept: IO[bytes] = closed_without_a_list.enter_context(SpooledTemporaryFile(_HELD_BYTES))
+            try:
+                there = self._save(path, MAX_LIST_BYTES, kept) or (path == CHECKPOINTS and self._save_pages(kept))
+            except OSError as error:
+                raise SourceUnavailable(f"{path} cannot be kept in a temporary file ({type(error).__name__})") from None
+            if there:
+                closed_without_a_list.pop_all()
+        return kept if there else None
+
+    def _save_pages(self, kept: IO[bytes]) -> bool:
+        """Whether there were any."""
+        after = 0
+        while page := self.read(f"checkpoints?after={after}", MAX_PAGE_BYTES):
+            kept.write(page)
+            if kept.tell() > MAX_LIST_BYTES:
+                raise SourceUnavailable(f"the checkpoints have more than the {MAX_LIST_BYTES} bytes that they may have")
             last = _last_size(page)
             if last is None or last <= after:
                 break
             after = last
-        return b"".join(pages) or None
+        return kept.tell() > 0
 
     def extent(self, size: int) -> tuple[int, bool, bool]:
         """Whether the newest entries are shown, and their details.
@@ -117,35 +133,47 @@ class WebFiles:
         self._client.close()
 
     def _shown(self, *paths: str) -> bool:
-        return any(self._get(path, max(MAX_BUNDLE_BYTES, MAX_DETAILS_BYTES))[0] == _OK for path in paths)
+        return any(self._get(path, max(MAX_BUNDLE_BYTES, MAX_DETAILS_BYTES), BytesIO()) == _OK for path in paths)
 
-    def _get(self, path: str, limit: int) -> tuple[int, bytes]:
-        """Status and content; asked again a few times while the server says that it may do better later."""
-        status, content = 0, b""
+    def _save(self, path: str, limit: int, into: IO[bytes]) -> bool:
+        """Whether there is such a file. Raises :class:`SourceUnavailable`."""
+        status = self._get(path, limit, into)
+        if status in {_UNAUTHORIZED, _FORBIDDEN}:
+            raise SourceUnavailable(f"{path}: the server does not show it to whoever has this token, or none")
+        if status not in {_OK, _NOT_FOUND, _GONE}:
+            raise SourceUnavailable(f"{path}: the server answered with status {status}")
+        return status == _OK
+
+    def _get(self, path: str, limit: int, into: IO[bytes]) -> int:
+        """The status; asked again a few times while the server says that it may do better later."""
+        status = 0
         for number in range(_TRIES):
             if number:
                 time.sleep(_PAUSE_SECONDS * number)
+            into.seek(0)
+            into.truncate(0)
             try:
-                status, content = self._get_once(path, limit)
+                status = self._get_once(path, limit, into)
             except httpx.HTTPError as error:
                 if number == _TRIES - 1:
                     raise SourceUnavailable(f"{path}: no answer ({type(error).__name__})") from None
                 continue
             if status not in _TRY_AGAIN:
                 break
-        return status, content
+        return status
 
-    def _get_once(self, path: str, limit: int) -> tuple[int, bytes]:
-        content, deadline = bytearray(), time.monotonic() + WHOLE_SECONDS
+    def _get_once(self, path: str, limit: int, into: IO[bytes]) -> int:
+        length, deadline = 0, time.monotonic() + WHOLE_SECONDS
         with self._client.stream("GET", f"{self._base}/{path}") as answer:
             if answer.status_code == _OK:
                 for chunk in answer.iter_bytes():
-                    content += chunk
-                    if len(content) > limit:
+                    length += len(chunk)
+                    if length > limit:
                         raise SourceUnavailable(f"{path} has more than the {limit} bytes that it may have")
                     if time.monotonic() > deadline:
                         raise SourceUnavailable(f"{path} did not come within {WHOLE_SECONDS:.0f} seconds")
-            return answer.status_code, bytes(content)
+                    into.write(chunk)
+            return answer.status_code
 
 
 def _last_size(page: bytes) -> int | None:

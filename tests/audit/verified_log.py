@@ -1,7 +1,7 @@
 """A log with everything in it that a verification looks at: withdrawals, single uses, erasures, cosignatures."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +11,7 @@ from pathlib import Path
 from audit.blocks import SEGMENT, lookup_key
 from audit.checkpoint import NoteSigner
 from audit.cosignature import Cosigner
-from audit.folder import write_log_files
+from audit.folder import Target, write_log_files
 from audit.log import Log
 from audit.model import Append
 from audit.note import SignedNote
@@ -39,14 +39,19 @@ class Sample:
 
     def write(self, folder: Path, *, size: int = SIZE, first: int = 0) -> list[str]:
         """Write the log as files; their paths."""
-
-        def target(path: str, content: bytes) -> None:
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(content)
-
         store = open_store(self.url)
         with closing(store), store.reading() as session:
-            return write_log_files(session, target, size=size, first=first, vkey=self.vkey)
+            return write_log_files(session, into(folder), size=size, first=first, vkey=self.vkey)
+
+
+def into(folder: Path) -> Target:
+    """Writes files below a folder."""
+
+    def write(path: str, chunks: Iterable[bytes]) -> None:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(b"".join(chunks))
+
+    return write
 
 
 @lru_cache(maxsize=1)
