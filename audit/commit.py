@@ -128,10 +128,8 @@ class Commit:
     def receipts(self) -> list[Receipt]:
         """What each waiter is told, in the order of the batch."""
         proofs = write_proofs(self._before.size, *self._growth.paths(), self._note)
-        told = zip(self._outcomes, self._rows.leaves, proofs, strict=True)
-        return [
-            Receipt(index, refused, leaf, proof) for index, (refused, leaf, proof) in enumerate(told, self._before.size)
-        ]
+        told = zip(self._rows.entries, self._outcomes, proofs, strict=True)
+        return [Receipt(index, refused, leaf, proof) for (index, leaf), refused, proof in told]
 
     def _fill(self) -> tuple[list[Row], BlockRows]:
         """The tiles and the blocks that became full."""

@@ -53,13 +53,14 @@ class Receipt:
     """What the log answers once the entry is durable.
 
     ``refused`` is ``None``, or the outcome of the refusal that was written instead (``already_spent``,
-    ``grant_closed``, or one of the append's ``outcomes``): nothing may be released then. ``proof`` is a C2SP
-    ``tlog-proof``: inclusion path and signed checkpoint.
+    ``grant_closed``, or one of the append's ``outcomes``): nothing may be released then. ``entry`` is what stands in
+    the log, canonical JSON without the sealed detail; ``proof`` is its C2SP ``tlog-proof``: inclusion path and signed
+    checkpoint. Both together are checked with the log's public key alone.
     """
 
     index: int
     refused: str | None
-    leaf_hash: bytes
+    entry: bytes
     proof: str
 
 

@@ -49,6 +49,7 @@ class Released:
         return {
             "access_id": asked.request_id,
             "index": self.receipt.index,
+            "entry": self.receipt.entry.decode(),
             "receipt": self.receipt.proof,
             "provider": dataset.manifest.holder,
             "retrieved_at": self.answer.retrieved_at,

@@ -231,11 +231,12 @@ def exchange_schema() -> Json:
             "derived": _derived_schema(),
             "meta": {
                 "type": "object",
-                "required": ["access_id", "index", "receipt", "provider", "retrieved_at"],
+                "required": ["access_id", "index", "entry", "receipt", "provider", "retrieved_at"],
                 "additionalProperties": False,
                 "properties": {
                     "access_id": {"type": "string", "format": "uuid", "description": "the request id in the log"},
                     "index": {"type": "integer", "minimum": 0, "description": "place of the entry in the log"},
+                    "entry": {"type": "string", "description": "the entry as it stands in the log, canonical JSON"},
                     "receipt": {"type": "string", "description": "C2SP tlog-proof of the entry"},
                     "provider": {"type": "string", "description": "the holder asked"},
                     "retrieved_at": {"type": "integer", "description": "Unix time in seconds"},

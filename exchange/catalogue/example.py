@@ -26,6 +26,7 @@ _VALUES: Mapping[FieldType, object] = {
 _META: Mapping[str, object] = {
     "access_id": "00000000-0000-4000-8000-000000000000",
     "index": 1,
+    "entry": "{…}",
     "receipt": "c2sp.org/tlog-proof@v1 …",
     "retrieved_at": 1_800_000_000,
 }

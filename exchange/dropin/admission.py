@@ -1,5 +1,6 @@
 """Whether a call about a citizen may go on, on what ground and with which fields. Pure; the default is refusal."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,8 @@ _IDENTITY = "_identite"
 """In the name of a scope that opens the holder's own idea of who she is: the State's API gives none of it to who has a
 FranceConnect token, which told it already."""
 AGENT_HEADER, REASON_HEADER = b"x-agent-id", b"x-agent-reason"
+_REFERENCE = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9][A-Za-z0-9._/-]{0,39}", re.ASCII)
+"""Of a file, with a digit in it: words of an agent's own would bring names into the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +141,20 @@ def _offered(question: Question, key: bytes) -> tuple[tuple[GroundKind, ...], di
     if agent is not None:
         why["agent"] = agent_of(agent, key)
     if reason is not None:
-        why["reason"] = reason
+        why["reason"] = _reference(reason)
     if question.visitor.franceconnect is not None:
         return ("franceconnect",), why
     return (("agent", "application") if agent is not None and reason is not None else ("application",)), why
+
+
+def _reference(reason: str) -> str:
+    if not _REFERENCE.fullmatch(reason):
+        raise AccordError(
+            "request_malformed",
+            field=REASON_HEADER.decode(),
+            expected="a file's reference: at most 40 letters, digits and ._/-, a digit among them, no name",
+        )
+    return reason
 
 
 def _citizen(identity: PivotIdentity | None, key: bytes) -> dict[str, DetailValue]:

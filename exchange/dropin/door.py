@@ -24,7 +24,7 @@ from exchange.asgi import Receive, Reply, Scope
 from exchange.door import Door, new_request_id, told
 from exchange.dropin.call import Call, read_call
 from exchange.dropin.errors import provider_of, refused
-from exchange.dropin.headers import answer_headers, refusal_headers
+from exchange.dropin.headers import answer_headers, page_headers, refusal_headers
 from exchange.dropin.limits import Limit, Limiter, Usage
 from exchange.dropin.pulse import Pulse
 from exchange.model import About, Asked, ConsentToken, Ground
@@ -134,7 +134,7 @@ class DropInDoor(Door):
             page = self._entrance.page(read_call(scope, began=self._clock()))
         except Exception as error:  # noqa: BLE001  # as below; nothing was asked about anybody, and nothing is logged
             return self._refusal(scope, told(error, scope["path"]))
-        return Reply(page.status, answer_headers(scope["headers"], usage=None), orjson.dumps(page.document))
+        return Reply(page.status, page_headers(scope["headers"]), orjson.dumps(page.document))
 
     async def _data(self, scope: Scope, dataset: Dataset) -> Reply:
         began, usage, about = self._clock(), None, About()
@@ -157,7 +157,7 @@ class DropInDoor(Door):
             return await self._refuse(scope, asked, about, told(error, asked.request_id), usage=usage, began=began)
         # 6. answer
         body = orjson.dumps((passage.document or self._entrance.document)(released))
-        headers = answer_headers(scope["headers"], usage=usage, cached=released.answer.cached)
+        headers = answer_headers(scope["headers"], usage=usage, cached=released.answer.cached, receipt=released.receipt)
         return Reply(200, headers, body)
 
     async def _release(self, asked: Asked, dataset: Dataset, passage: Passage, began: float) -> Released:

@@ -4,8 +4,10 @@
 seconds. ``Retry-After`` is in seconds (RFC 9110 section 10.2.3).
 """
 
+from binascii import b2a_base64
 from collections.abc import Iterable
 
+from audit.model import Receipt
 from exchange.asgi import Header
 from exchange.dropin.limits import Usage
 from exchange.errors import challenge
@@ -21,15 +23,35 @@ def content_type(headers: Iterable[Header]) -> bytes:
     return JSON_API if JSON_API in offered else JSON
 
 
-def answer_headers(requested: Iterable[Header], *, usage: Usage | None, cached: bool = False) -> tuple[Header, ...]:
-    """Of an answer with data. Nobody on the way keeps it (``no-store``). ``cached``: whether it was kept here."""
+def page_headers(requested: Iterable[Header]) -> tuple[Header, ...]:
+    """Of an answer without data about anybody."""
+    return (
+        (b"content-type", content_type(requested)),
+        (b"cache-control", b"no-store"),
+        (b"x-response-cached", b"false"),
+        (b"x-cache-expires-in", b""),
+    )
+
+
+def answer_headers(requested: Iterable[Header], *, usage: Usage, cached: bool, receipt: Receipt) -> tuple[Header, ...]:
+    """Of an answer with data. Nobody on the way keeps it (``no-store``). ``cached``: whether it was kept here.
+
+    ``Accord-Entry`` and ``Accord-Receipt`` are the access's entry and its C2SP tlog-proof, as byte sequences (RFC 8941
+    section 3.3.5): the State's bodies have no place for them.
+    """
     return (
         (b"content-type", content_type(requested)),
         (b"cache-control", b"no-store"),
         (b"x-response-cached", b"true" if cached else b"false"),
         (b"x-cache-expires-in", b""),
+        (b"accord-entry", _byte_sequence(receipt.entry)),
+        (b"accord-receipt", _byte_sequence(receipt.proof.encode())),
         *_usage(usage),
     )
+
+
+def _byte_sequence(value: bytes) -> bytes:
+    return b":%b:" % b2a_base64(value, newline=False)
 
 
 def refusal_headers(

@@ -76,7 +76,7 @@ class Log:
         if append.skeleton.get("dataset") in self._refuses or "*" in self._refuses:
             raise LogError("disk full")
         self.written.append(append)
-        return Receipt(len(self.written) - 1, None, b"", "c2sp.org/tlog-proof@v1")
+        return Receipt(len(self.written) - 1, None, b"{}", "c2sp.org/tlog-proof@v1")
 
 
 class Holder:

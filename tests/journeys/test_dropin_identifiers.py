@@ -121,7 +121,7 @@ def test_what_an_authorisation_allows_holds_at_these_paths_too(here: Town) -> No
 
 
 def test_an_agent_says_why_she_asks_by_a_number(here: Town) -> None:
-    said: dict[str, Any] = {"x_agent_id": "agent-7", "x_agent_reason": "Dossier 12"}
+    said: dict[str, Any] = {"x_agent_id": "agent-7", "x_agent_reason": "dossier-12"}
     assert here.get(STUDENT, here.tokens["guichet"], asking(here, STUDENT), **said).status_code == 200
     (sealed,) = here.details(1)
     assert sealed.keys() >= {"agent", "reason", "identifier"}

@@ -16,6 +16,7 @@ from openapi.document import committed
 from sandbox.api_particulier import Family, identity_of
 from sandbox.world import TOWN_SIRET
 from tests.journeys.dropin import FIELDS, FRANCE_CONNECT, IDENTITE, OTHER_TOWN, OTHERS, Town, params_of, raw, town
+from tests.journeys.receipts import check_receipt_in_headers
 from tests.state_contract import check_against
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(300)]
@@ -66,6 +67,8 @@ def test_every_identity_fixture_is_answered_as_it_and_the_contract_say(here: Tow
     for name, family in asked.items():
         answer = here.get(IDENTITE, here.tokens["noethys"], params_of(family))
         check_answer(reference, IDENTITE, answer, family, name)
+        if family.status == 200:
+            check_receipt_in_headers(here.deployment, answer)
         time.sleep(0.06)
     entries = here.entries()[before:]
     assert [entry["kind"] == "access" for entry in entries] == [family.status == 200 for family in asked.values()]
@@ -248,7 +251,7 @@ def test_a_consent_token_serves_on_the_franceconnect_path(here: Town) -> None:
 
 def test_an_agent_says_who_she_is_and_why_and_neither_is_in_clear_outside_the_sealed_part(here: Town) -> None:
     params = params_of(here.families[ONE_OF_THEM])
-    reason = "Instruction du dossier creche 2026-118"
+    reason = "creche/2026-118"
     answer = here.get(IDENTITE, here.tokens["guichet"], params, x_agent_id="agent-7", x_agent_reason=reason)
     assert answer.status_code == 200, answer.text
     (entry,) = here.entries()[-1:]
@@ -263,16 +266,25 @@ def test_an_agent_says_who_she_is_and_why_and_neither_is_in_clear_outside_the_se
     refused(long, 422, "00366", "request_malformed")
 
 
+@pytest.mark.parametrize("words", ["Appel de Madame Durand", "durand", "dossier 12", "d" * 40 + "1", "../12"])
+def test_an_agents_reason_is_a_files_reference_and_no_words_that_could_hold_a_name(here: Town, words: str) -> None:
+    params = params_of(here.families[ONE_OF_THEM])
+    answer = here.get(IDENTITE, here.tokens["guichet"], params, x_agent_id="agent-7", x_agent_reason=words)
+    refused(answer, 422, "00366", "request_malformed")
+    assert words not in answer.text
+    assert all(words not in str(detail) for detail in here.details(1))
+
+
 def test_whom_an_access_was_about_and_who_asked_is_sealed_the_same_whatever_the_ground(here: Town) -> None:
     params = params_of(here.families[HERS])
     here.get(FRANCE_CONNECT, here.franceconnect_token(HERS), {"recipient": TOWN_SIRET})
     here.get(IDENTITE, here.tokens["noethys"], params)
-    here.get(IDENTITE, here.tokens["guichet"], params, x_agent_id="agent-7", x_agent_reason="Dossier 12")
+    here.get(IDENTITE, here.tokens["guichet"], params, x_agent_id="agent-7", x_agent_reason="dossier-12")
     told, asked, looked_up = here.details(3)
     hers = pseudonym(identity_of(here.families[HERS]), here.deployment.keyring().pseudonym)
     assert [one["citizen"] for one in (told, asked, looked_up)] == [hers] * 3
     assert looked_up["agent"] == agent_of("agent-7", here.deployment.keyring().pseudonym)
-    assert looked_up["reason"] == "Dossier 12"
+    assert looked_up["reason"] == "dossier-12"
     assert told["acr"] == "eidas1"
     assert "agent" not in asked
     assert "agent-7" not in str(looked_up)

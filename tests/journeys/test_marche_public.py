@@ -36,6 +36,7 @@ from tests.journeys.bids import (
     proof_of,
 )
 from tests.journeys.deployment import Deployment, deployed
+from tests.journeys.receipts import check_receipt
 from tests.providers.test_api_entreprise import answer_schema, as_json_schema
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(180)]
@@ -73,7 +74,7 @@ def test_a_siret_alone_gets_the_whole_file_with_an_entry_for_each_dataset(deploy
         assert (entry["kind"], entry["dataset"], entry["bundle"]) == ("access", name, BUNDLE.name)
         assert (entry["rests_on"], entry["recipient"], entry["purpose"]) == ("company", TOWN_SIRET, "marche_public")
         assert entry["fields"] == list(manifest.fields)
-        assert part["meta"]["receipt"].startswith("c2sp.org/tlog-proof@")
+        check_receipt(deployment, entry=part["meta"]["entry"], receipt=part["meta"]["receipt"])
     verdict = deployment.verify()
     assert verdict.ok, verdict.findings
 

@@ -11,6 +11,7 @@ from providers.manifest import manifests
 from sandbox.api_particulier import load_families
 from tests.journeys.citizen import authorize
 from tests.journeys.deployment import Deployment, deployed
+from tests.journeys.receipts import check_receipt
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(300)]
 
@@ -47,6 +48,7 @@ def test_every_family_gets_the_status_and_the_value_of_its_fixture_and_one_entry
             assert body["data"] == apply_mask(compile_mask(CONSENTED), record)
             assert "adresse" not in body["data"]
             assert (entries[0]["kind"], entries[0]["request_id"]) == ("access", body["meta"]["access_id"])
+            check_receipt(deployment, entry=body["meta"]["entry"], receipt=body["meta"]["receipt"])
         else:
             assert "data" not in body
             assert entries[0]["kind"] == "failure"

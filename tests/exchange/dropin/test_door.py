@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from audit.model import Receipt
 from consent.dpop import Nonces
 from consent.model import Client
 from exchange.asgi import Message
@@ -17,6 +18,7 @@ from exchange.dropin.limits import Limit
 from exchange.dropin.pulse import Pulse
 from exchange.model import About, Asked, Ground
 from exchange.recipient import Proxies, Recipient
+from exchange.release import Released
 from openapi.fields import Siret
 from openapi.problem import AccordError
 from providers.errors import HolderBusy
@@ -68,11 +70,11 @@ class Releases:
         self.refusals: list[tuple[str, Asked, About]] = []
         self._failing = failing
 
-    async def release(self, *_: Any, **__: Any) -> Any:
+    async def release(self, *_: Any, **__: Any) -> Released:
         await self.let.wait()
         if self._failing is not None:
             raise self._failing
-        return SimpleNamespace(data={"a": 1}, answer=Answer({}, 0))
+        return Released({"a": 1}, Answer({}, 0), Receipt(7, None, b"{}", "c2sp.org/tlog-proof@v1"))
 
     async def refuse(self, asked: Asked, about: About, error: AccordError, *, began: float) -> AccordError:
         assert began == 30.0

@@ -1,5 +1,6 @@
 """Windows of requests, and the headers that tell of them."""
 
+from audit.model import Receipt
 from exchange.dropin.headers import answer_headers, content_type, refusal_headers
 from exchange.dropin.limits import MOST_KEYS, Limit, Limiter
 
@@ -41,12 +42,14 @@ def test_ever_new_keys_take_no_more_memory_than_so_many() -> None:
 
 def test_headers_are_those_of_the_states_apis() -> None:
     usage = Limiter(Limit(20, 1)).count("a", now=1_700_000_000.5)
-    headers = dict(answer_headers([], usage=usage))
+    receipt = Receipt(7, None, b'{"kind":"access"}', "c2sp.org/tlog-proof@v1\nindex 7\n")
+    headers = dict(answer_headers([], usage=usage, cached=False, receipt=receipt))
     assert headers[b"content-type"] == b"application/json"
     assert headers[b"ratelimit-limit"] == b"20"
     assert headers[b"ratelimit-remaining"] == b"19"
     assert headers[b"ratelimit-reset"] == b"1700000001"
     assert headers[b"x-response-cached"] == b"false"
+    assert headers[b"accord-entry"] == b":eyJraW5kIjoiYWNjZXNzIn0=:"
     refusal = dict(refusal_headers([], status=429, slug="rate_limited", retry_in=1, usage=usage))
     assert refusal[b"retry-after"] == b"1"
     assert b"www-authenticate" not in refusal
