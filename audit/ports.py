@@ -1,6 +1,6 @@
 """What the log's pages and routes need from outside; ``exchange`` fills it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -83,7 +83,7 @@ class ReadingJournal(Protocol):
 
 
 class Names(Protocol):
-    """Words for what entries name by code."""
+    """Words for what entries name by code, and what there is to name: from the registry and the catalogue."""
 
     def organisation(self, siret: str) -> str | None:
         """An organisation's name."""
@@ -95,6 +95,13 @@ class Names(Protocol):
 
     def field(self, name: str, language: Language) -> str | None:
         """A field's label."""
+        ...
+
+    def offered(self, parameter: str, *, organisation: str | None) -> Collection[str]:
+        """Values of a filter's parameter to choose from. With an organisation, no more than what is said of that one.
+
+        Never of the log: what entries hold is read by an act that is an entry itself.
+        """
         ...
 
 

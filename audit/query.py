@@ -33,9 +33,6 @@ ACCESS_KINDS = ("access", "refusal", "failure")
 EVERYTHING = Wanted()
 
 STREAM_PAGE = 1_000
-MAX_KNOWN = 500
-_KNOWN = "SELECT term FROM log_terms WHERE term >= ? AND term < ? ORDER BY term LIMIT ?"
-_TERM_OF = {"organisation": "recipient", "application": "client"}
 
 __all__ = [
     "ACCESS_KINDS",
@@ -119,13 +116,6 @@ class Queries:
         """How many there are, by day and by organisation."""
         with self._reading() as read, read.snapshot():
             return count(read, wanted)
-
-    def known(self, parameter: str) -> list[str]:
-        """Values of a term that entries of full blocks have, in order; at most 500."""
-        name = _TERM_OF.get(parameter, parameter)
-        with self._reading() as read:
-            rows = read.rows(_KNOWN, (f"{name}=", f"{name}>", MAX_KNOWN))
-        return [row[0].partition("=")[2] for row in rows]
 
     def checkpoint(self) -> tuple[int, str]:
         """Size and signed note of the newest checkpoint. An empty log has none: ``LogUnavailable``."""

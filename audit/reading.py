@@ -135,13 +135,6 @@ class ReadingRoom:
         """Whole bundles of entries or details are about to be read (C2SP tlog-tiles)."""
         self._enter("bundle", reader, _NOTHING, facts)
 
-    def known(self, reader: Auditor, parameter: str) -> Sequence[str]:
-        """Values that a parameter had so far, to choose from; none that would tell of other organisations."""
-        if reader.organisation is not None and parameter in {"organisation", "delegate", "application"}:
-            return [reader.organisation] if parameter == "organisation" else []
-        with _logged():
-            return self._queries.known(parameter)
-
     def _enter(self, act: str, reader: Auditor, asked: Filter, facts: Mapping[str, Fact]) -> Filter:
         asked = narrowed(asked, reader)
         self._journal.record(Act(act, reader, asked, facts))

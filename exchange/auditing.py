@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from uuid import uuid4
 
 from fastapi import APIRouter
@@ -20,6 +20,7 @@ from consent.config import PartnerConfig
 from consent.pages.site import FILES, ICON, SHEET
 from consent.session import Seal
 from exchange import journal
+from exchange.choices import choices
 from exchange.feed import Feed
 from exchange.keyring import Keyring
 from exchange.proconnect import ProConnect
@@ -112,17 +113,16 @@ class RegisteredAuditors:
 
 
 class HumanNames:
-    """``audit.ports.Names`` from the registry and the manifests."""
+    """``audit.ports.Names`` from the registry in memory, the manifests and the registered problems."""
 
     def __init__(self, feed: Feed, datasets: Datasets) -> None:
         self._feed = feed
-        self._datasets = datasets
+        self._manifests = {
+            name: dataset.manifest for name in datasets.ids() if (dataset := datasets.get(name)) is not None
+        }
         # Where datasets share a field's name, the first of them says what it is.
         self._fields = {
-            path: field
-            for name in reversed(datasets.ids())
-            if (dataset := datasets.get(name)) is not None
-            for path, field in dataset.manifest.fields.items()
+            path: field for manifest in reversed(self._manifests.values()) for path, field in manifest.fields.items()
         }
 
     def organisation(self, siret: str) -> str | None:
@@ -131,10 +131,15 @@ class HumanNames:
 
     def dataset(self, name: str, language: Language) -> str | None:
         """A dataset's title."""
-        dataset = self._datasets.get(name)
-        return None if dataset is None else dataset.manifest.title[language]
+        manifest = self._manifests.get(name)
+        return None if manifest is None else manifest.title[language]
 
     def field(self, name: str, language: Language) -> str | None:
         """A field's label."""
         found = self._fields.get(name)
         return None if found is None else found.label[language]
+
+    def offered(self, parameter: str, *, organisation: str | None) -> Collection[str]:
+        """Values to choose from; those of one organisation, if it is named."""
+        siret = None if organisation is None else Siret(organisation)
+        return choices(parameter, self._feed.registry, self._manifests, organisation=siret)

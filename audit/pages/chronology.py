@@ -58,7 +58,6 @@ def add_chronology(router: APIRouter, site: Site) -> None:
             action=PATH,
             reader=reader,
             wording=wording,
-            known=lambda name: site.room.known(reader, name),
             counted=True,
             now=site.clock(),
         )

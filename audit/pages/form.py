@@ -1,10 +1,10 @@
-"""The form of a search: what was typed, what is wrong with it, and what may be chosen. Pure but for two ports.
+"""The form of a search: what was typed, what is wrong with it, and what may be chosen. Pure but for a port.
 
 A filter is checked parameter by parameter, so that every mistake is marked at once; what is right alone may still be
 wrong together (a period that ends before it begins, a person without a ground).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 from urllib.parse import urlencode
@@ -29,6 +29,8 @@ _CHOSEN = {"kind": "kind", "legal_basis": "legal_basis"}
 """Parameters with few values: chosen from a list, which the texts begin."""
 _SUGGESTED = ("organisation", "delegate", "application", "outcome", "dataset", "field", "purpose", "provider")
 _EDGES = ("since", "until")
+_MOST_OFFERED = 500
+"""Values suggested for one field: any other can be typed."""
 _MAX_SHOWN = 200
 """Characters of a value that is shown again with its mistake."""
 _DAY_LENGTH = len("2026-10-31")
@@ -135,13 +137,12 @@ def make_form(
     action: str,
     reader: Auditor,
     wording: Wording,
-    known: Callable[[str], Iterable[str]],
     seen: Sequence[AccessRecord] = (),
     counted: bool = False,
     now: float,
 ) -> Form:
-    """``known``: values that a parameter had so far; ``seen``: entries on the page, whose values may be chosen too."""
-    maker = _Maker(asked, reader, wording, known, seen)
+    """``seen``: entries on the page, whose values may be chosen too."""
+    maker = _Maker(asked, reader, wording, seen)
     shown = UNCOUNTED if counted else ()
     main = [maker.control(name) for name in MAIN]
     more = [maker.control(name) for name in MORE if name not in shown or name in asked.mistakes]
@@ -166,7 +167,6 @@ class _Maker:
     asked: Asked
     reader: Auditor
     wording: Wording
-    known: Callable[[str], Iterable[str]]
     seen: Sequence[AccessRecord]
 
     def control(self, name: str) -> Control:
@@ -204,13 +204,16 @@ class _Maker:
             return tuple(Option(one, self.wording.value(name, one)) for one in GROUNDS)
         if name in _CHOSEN:
             # What was typed into the address stays, or sending the form again would drop it unseen.
-            found = dict.fromkeys((*codes(name), *self.known(name), *((value,) if value else ())))
+            found = dict.fromkeys((*codes(name), *self._offered(name), *((value,) if value else ())))
             return tuple(Option(one, self.wording.value(name, one)) for one in found)
         if name not in _SUGGESTED:
             return ()
-        values = {*self.known(name), *self._seen(name)}
+        values = {*self._offered(name), *self._seen(name)}
         options = (Option(one, self.wording.value(name, one)) for one in values)
-        return tuple(sorted(options, key=lambda one: (one.words.casefold(), one.value)))
+        return tuple(sorted(options, key=lambda one: (one.words.casefold(), one.value)))[:_MOST_OFFERED]
+
+    def _offered(self, name: str) -> Collection[str]:
+        return self.wording.names.offered(name, organisation=self.reader.organisation)
 
     def _seen(self, name: str) -> set[str]:
         found: set[str] = set()

@@ -72,7 +72,6 @@ def _page(
         action=SEARCH,
         reader=reader,
         wording=wording,
-        known=lambda name: site.room.known(reader, name),
         seen=found.records,
         now=site.clock(),
     )

@@ -85,7 +85,6 @@ def add_unusual(router: APIRouter, site: Site) -> None:
             action=PATH,
             reader=reader,
             wording=wording,
-            known=lambda name: site.room.known(reader, name),
             now=site.clock(),
         )
         found = None if asked.filter is None else site.room.patterns(reader, asked.filter)

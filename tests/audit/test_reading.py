@@ -125,8 +125,6 @@ def test_an_auditor_of_one_organisation_never_meets_another(place: Room) -> None
     assert {one.skeleton["recipient"] for one in found.records} == {TOWN}
     assert {one.skeleton["recipient"] for one in room.feed(OF_THE_TOWN, after=-1).records} == {TOWN}
     assert set(room.count(OF_THE_TOWN, Filter()).organisations) == {TOWN}
-    assert set(room.known(OF_THE_TOWN, "organisation")) == {TOWN}
-    assert list(room.known(OF_THE_TOWN, "application")) == []
     other = next(at for at, one in enumerate(entries(COUNT)) if one.skeleton["recipient"] != TOWN)
     with pytest.raises(AccordError, match="not_found"):
         room.entry(OF_THE_TOWN, other)

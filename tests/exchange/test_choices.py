@@ -11,7 +11,7 @@ from providers.manifest import manifests
 
 TOWN, DEPARTMENT = Siret("21990001600011"), Siret("22990002200018")
 EDITOR, OTHER_EDITOR = Siret("20990001800018"), Siret("73282932000074")
-MANIFESTS = {name: one for name, one in manifests().items() if name in {"quotient_familial", "unites_legales"}}
+MANIFESTS = {name: one for name, one in manifests().items() if name in {"quotient_familial", "unite_legale"}}
 
 
 def client(name: str, organisation: Siret) -> Client:
@@ -24,7 +24,7 @@ def habilitation(organisation: Siret, dataset: str, field: str, purpose: str, *c
 
 
 TOWNS = habilitation(TOWN, "quotient_familial", "quotient_familial.valeur", "school", "portal", "editors")
-DEPARTMENTS = habilitation(DEPARTMENT, "unites_legales", "siren", "aid")
+DEPARTMENTS = habilitation(DEPARTMENT, "unite_legale", "siren", "aid")
 REGISTRY = Registry(
     1,
     dict.fromkeys((TOWN, DEPARTMENT, EDITOR, OTHER_EDITOR), "Organisation"),
@@ -37,7 +37,7 @@ REGISTRY = Registry(
             client("social", DEPARTMENT),
         )
     },
-    {(TOWN, "quotient_familial"): (TOWNS,), (DEPARTMENT, "unites_legales"): (DEPARTMENTS,)},
+    {(TOWN, "quotient_familial"): (TOWNS,), (DEPARTMENT, "unite_legale"): (DEPARTMENTS,)},
     delegations={
         "d1": Delegation("d1", TOWN, EDITOR, frozenset(), 0, 10),
         "d2": Delegation("d2", DEPARTMENT, OTHER_EDITOR, frozenset(), 0, 10),

@@ -1,7 +1,7 @@
 """The auditors' surroundings in tests: a real log, a real room and door, and ten-line fakes behind the other ports."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,6 +44,11 @@ LABELS: dict[str, dict[Language, str]] = {
     "quotient_familial.annee": {"fr": "Année du quotient", "en": "Year of the quotient"},
 }
 """Of all but one field, which a later catalogue dropped."""
+OFFERED: dict[str, dict[str, str]] = {
+    TOWN: {"organisation": TOWN, "application": PORTAL, "purpose": "tarification_creche", "delegate": DELEGATE},
+    DEPARTMENT: {"organisation": DEPARTMENT, "application": SOCIAL, "purpose": "aide_sociale"},
+}
+"""What the registry says of each organisation: a value by parameter of a filter."""
 
 CLAIRE = Auditor("a_" + "1" * 64, "auditor", None)
 MARC = Auditor("a_" + "2" * 64, "auditor", TOWN)
@@ -98,6 +103,10 @@ class Words:
 
     def field(self, name: str, language: Language) -> str | None:
         return LABELS[name][language] if name in LABELS else None
+
+    def offered(self, parameter: str, *, organisation: str | None) -> Collection[str]:
+        known = OFFERED.values() if organisation is None else [OFFERED[organisation]]
+        return {one[parameter] for one in known if parameter in one}
 
 
 @dataclass

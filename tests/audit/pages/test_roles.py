@@ -8,18 +8,23 @@ from zipfile import ZipFile
 
 import pytest
 
+from audit.blocks import BLOCK
 from audit.filters import SEALED, names
 from tests.audit.pages.scene import (
     AGENTS,
     CITIZEN,
+    DAY,
     DELEGATE,
     DEPARTMENT,
     ISSUER,
     NEIGHBOUR,
+    NOW,
+    PORTAL,
     PUPILS,
     SOCIAL,
     TOWN,
     Scene,
+    access,
     month,
 )
 from tests.audit.pages.test_chronology import figures
@@ -37,7 +42,17 @@ ACTS = {
     "/audit/particularites": "patterns",
 }
 """Every page that reads the log, with the act that its entry names."""
-UNREAD = ("/audit/lectures", "/audit/deconnexion", "/audit/connexion", "/audit/static/audit.css")
+UNREAD = (
+    "/audit/lectures",
+    "/audit/deconnexion",
+    "/audit/connexion",
+    "/audit/static/audit.css",
+    "/audit/personne",
+    "/audit?since=x",
+    "/audit/chronologie?since=x",
+    "/audit/particularites?since=x",
+)
+"""Every other page: a form alone, a mistake in it, a login."""
 OTHERS: dict[str, str] = {
     "organisation": DEPARTMENT,
     "application": SOCIAL,
@@ -101,8 +116,38 @@ def test_when_the_log_takes_no_entry_nothing_is_shown(own: Scene) -> None:
 @pytest.mark.parametrize("path", UNREAD)
 def test_what_shows_nothing_of_the_log_is_no_entry(scene: Scene, path: str) -> None:
     size = scene.size()
-    assert scene.browser("claire").get(path).status_code in {200, 303}
+    reply = scene.browser("claire").get(path)
+    assert reply.status_code == (400 if path.endswith("since=x") else 303 if path in UNREAD[:3:2] else 200)
+    assert rows(reply.text) == []
     assert scene.size() == size
+
+
+def full_blocks(scene: Scene) -> None:
+    """Enough of the other organisation's accesses that every value of theirs is indexed: each begins with ``log_``."""
+    values = {name: f"log_{name}" for name in ("client", "dataset", "purpose", "legal_basis", "provider", "outcome")}
+    named = {**values, "kind": "log_kind", "fields": ["log_field.x"], "recipient": DEPARTMENT}
+    scene.append([access(9000 + at, at=NOW - DAY, **named) for at in range(2 * BLOCK)])
+
+
+def test_a_form_offers_what_the_registry_and_the_catalogue_say_and_nothing_of_the_log(own: Scene) -> None:
+    full_blocks(own)
+    for who in AGENTS:
+        browser = own.browser(who)
+        for path in UNREAD:
+            assert "log_" not in browser.get(path).text, (who, path)
+    assert f'value="{SOCIAL}"' in own.browser("claire").get("/audit/personne").text
+    assert f'value="{DEPARTMENT}"' in own.browser("nadia").get("/audit?since=x").text
+
+
+def test_an_auditor_of_one_organisation_is_offered_hers_alone_however_much_the_log_holds_of_others(own: Scene) -> None:
+    full_blocks(own)
+    browser = own.browser("marc")
+    for path in ("/audit", "/audit/chronologie", "/audit/particularites", "/audit/personne", "/audit?since=x"):
+        page = browser.get(path).text
+        assert f'value="{PORTAL}"' in page, path
+        assert f'value="{DELEGATE}"' in page, path
+        for others_value in ("log_", SOCIAL, "aide_sociale", DEPARTMENT):
+            assert others_value not in page, path
 
 
 def test_every_parameter_of_a_filter_is_tried() -> None:

@@ -1,5 +1,6 @@
 """A derived answer as an auditor reads it: which rule, over which field, and that the field itself did not leave."""
 
+from collections.abc import Collection
 from typing import Any
 
 from audit.exports.columns import ENTRY_COLUMNS, row
@@ -31,6 +32,9 @@ class Names:
 
     def field(self, name: str, language: Language) -> str | None:
         return {VALUE: "Montant", "quotient_familial.mois": "Mois"}.get(name)
+
+    def offered(self, parameter: str, *, organisation: str | None) -> Collection[str]:
+        return ()
 
 
 def test_the_row_says_of_which_fields_only_the_answer_left() -> None:
