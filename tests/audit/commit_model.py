@@ -1,4 +1,4 @@
-"""What the log must be: a model of ten lines, and the log as it is read, held against it and against what was told."""
+"""What the log must be: a model, and the log as it is read, held against it and against what was told."""
 
 import asyncio
 import json
@@ -7,12 +7,14 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 from sqlalchemy import make_url
 
+from audit.blocks import SEGMENT, lookup_key
 from audit.checkpoint import NoteSigner
 from audit.log import Log
 from audit.merkle import Frontier, leaf_hash
@@ -22,7 +24,12 @@ from audit.store import open_store
 from tests.audit.commit_process import LATE, LOST, NOT_TAKEN, Answer, Asked
 from tests.audit.conftest import ORIGIN
 
-FIRST = [Asked(f"first-{number}", "another") for number in range(255)]
+FIRST = [
+    Asked("first-proof", "another", proof="first"),
+    Asked("first-once", "first", once=True, per_day=2),
+    Asked("first-end", "first", withdraws=True),
+    *(Asked(f"first-{number}", "another") for number in range(252)),
+]
 """What each log holds already: the next entry fills a tile and a block, which its commit writes too."""
 
 
@@ -32,6 +39,7 @@ class Model:
 
     spent: dict[str, int] = field(default_factory=dict)
     closed: dict[str, int] = field(default_factory=dict)
+    erased: dict[int, int] = field(default_factory=dict)
 
     def judge(self, index: int, append: Append) -> tuple[str | None, list[str]]:
         """Why it is refused, or the keys that it spends."""
@@ -47,6 +55,11 @@ class Model:
         spends = [*append.spends, *slots[:1]]
         self.spent |= dict.fromkeys(spends, index)
         self.closed |= dict.fromkeys(append.closes, index)
+        self.erased |= dict.fromkeys(append.erases, index)
+        for kept in (self.spent, self.closed):
+            for key in append.releases:
+                if kept.get(key) in self.erased:
+                    del kept[key]
         return None, spends
 
 
@@ -101,6 +114,9 @@ class Observed:
         self._asked = {one.request_id: one for one in FIRST}
         self._index: dict[str, int] = {}
         self._leaves: list[bytes] = []
+        self._sealed: dict[int, str] = {}
+        """The grants of the entries whose details are there."""
+        self._forgotten: set[tuple[int, int, int]] = set()
         self._unanswered: dict[str, str] = {}
         self.check([])
 
@@ -110,6 +126,22 @@ class Observed:
 
     def will_be_asked(self, asked: Sequence[Asked]) -> None:
         self._asked |= {one.request_id: one for one in asked}
+
+    def erasing(self, count: int) -> Asked:
+        """An erasure of the oldest details that are there, with their lookups, and every key that they used."""
+        oldest = dict(islice(self._sealed.items(), count))
+        kept = (self._model.spent, self._model.closed)
+        return Asked(
+            "",
+            "",
+            erases=tuple(oldest),
+            forgets=tuple(
+                (index // SEGMENT, lookup_key(name, value), index)
+                for index, grant in oldest.items()
+                for name, value in (("citizen", "c"), ("grant_id", grant))
+            ),
+            releases=tuple(key for some in kept for key, index in some.items() if index in oldest),
+        )
 
     def check(self, answers: Sequence[Answer]) -> None:
         """Take in what was written since, and what the callers were told."""
@@ -124,8 +156,13 @@ class Observed:
             head = session.head()
             spent = dict(session.rows('SELECT key, "index" FROM log_spent_keys'))
             closed = dict(session.rows('SELECT key, "index" FROM log_closed_keys'))
+            erased = dict(session.rows('SELECT "index", by FROM log_erased'))
+            details = {row[0] for row in session.rows('SELECT "index" FROM log_details')}
+            lookups = {tuple(row) for row in session.rows('SELECT segment, key, "index" FROM log_lookups')}
         assert (head.size, head.frontier, head.root) == (self.size, self._frontier.hashes, self._frontier.root)
-        assert (spent, closed) == (self._model.spent, self._model.closed)
+        assert (spent, closed, erased) == (self._model.spent, self._model.closed, self._model.erased)
+        assert details == set(range(self.size)) - erased.keys()
+        assert lookups.isdisjoint(self._forgotten)
         for answer in answers:
             self._answered(answer, since=before)
 
@@ -148,6 +185,11 @@ class Observed:
         asked = self._asked[skeleton["request_id"]]
         assert asked.request_id not in self._index, "an entry twice"
         self._index[asked.request_id] = index
+        if not asked.erases:
+            self._sealed[index] = asked.grant
+        for gone in asked.erases:
+            del self._sealed[gone]
+        self._forgotten.update(asked.forgets)
         refused, spends = self._model.judge(index, asked.append())
         expected = (asked.kind, "ok") if refused is None else ("refusal", refused)
         assert (skeleton["kind"], skeleton["outcome"]) == expected

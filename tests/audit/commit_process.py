@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from audit.checkpoint import NoteSigner
 from audit.log import Log
 from audit.model import Append, LogUnavailable, Receipt
+from audit.retention import fingerprint
 from audit.store import Session, Store, StoreError, open_store
 from audit.store.port import Changes, Meanwhile
 from tests.audit.conftest import ORIGIN
@@ -37,7 +38,7 @@ _context.set_forkserver_preload(["tests.audit.commit_process"])
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One append, by what it spends, requires and closes."""
+    """One append, by what it spends, requires and closes; or what it erases, forgets and releases."""
 
     request_id: str
     grant: str
@@ -45,13 +46,20 @@ class Asked:
     proof: str | None = None
     once: bool = False
     per_day: int = 0
+    erases: tuple[int, ...] = ()
+    forgets: tuple[tuple[int, int, int], ...] = ()
+    releases: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
+        if self.erases:
+            return "retention.applied"
         return "grant.withdrawn" if self.withdraws else "access"
 
     def append(self) -> Append:
         skeleton = {"v": 1, "kind": self.kind, "time": "2026-11-24T00:00:00.000Z", "outcome": "ok"}
+        if self.erases:
+            return self._erasure(skeleton)
         detail = {"citizen": "c", "grant_id": self.grant, "access": "once" if self.once else "recurring"}
         grant = (f"grant:{self.grant}",)
         return Append(
@@ -64,6 +72,16 @@ class Asked:
             requires=() if self.withdraws else grant,
             closes=grant if self.withdraws else (),
             one_of=tuple(f"day:{self.grant}:{slot}" for slot in range(self.per_day)),
+        )
+
+    def _erasure(self, skeleton: dict[str, str | int]) -> Append:
+        first, last = min(self.erases), max(self.erases)
+        said = {"erased": len(self.erases), "first": first, "last": last, "erased_sha256": fingerprint(self.erases)}
+        return Append(
+            {**skeleton, **said, "request_id": self.request_id},
+            erases=self.erases,
+            forgets=self.forgets,
+            releases=self.releases,
         )
 
 

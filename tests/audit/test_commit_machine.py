@@ -1,19 +1,22 @@
-"""The commit against a model of ten lines: real processes append, crash, fail and wait in every order, on each engine.
+"""The commit against a model of a few lines: real processes append, erase, crash, fail and wait in every order.
 
-Up to three processes write one log. After every step the log is read and must be what the model says: no gap, no entry
-lost or doubled, no key spent twice, no access after its withdrawal, no answer without its entry. An entry without an
-answer is allowed for an append whose process died or whose wait ended, and for no other.
+Up to three processes write one log, on each engine. After every step the log is read and must be what the model says:
+no gap, no entry lost or doubled, no key spent twice, no access after its withdrawal, no erasure in part, no answer
+without its entry. An entry without an answer is allowed for an append whose process died or whose wait ended, and for
+no other.
 
 A few examples run with the suite; ``EXAMPLES=1000 pytest tests/audit/test_commit_machine.py`` looks further.
 """
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -25,7 +28,8 @@ from hypothesis.stateful import (
 )
 
 from audit.checkpoint import NoteSigner
-from audit.store import open_store
+from audit.store import StoreError, open_store
+from audit.store.port import INSERTS, Changes, Row
 from audit.verify_database import verify_database
 from tests.audit.commit_model import FIRST, Arena, Observed, arena_of
 from tests.audit.commit_process import NOT_TAKEN, Answer, Asked, Fault, Writer
@@ -138,6 +142,15 @@ class CommitMachine(RuleBasedStateMachine):
 
             self._ask(self._shared_out(asked, faults), let_go)
 
+    @rule(
+        asked=_contending,
+        count=st.integers(1, 5),
+        faults=st.lists(st.none() | _faults | _failures, min_size=WRITERS, max_size=WRITERS),
+    )
+    def erase_while_others_contend(self, asked: list[Asked], count: int, faults: list[Fault | None]) -> None:
+        (which, others, fault), *rest = self._shared_out(asked, faults)
+        self._ask([(which, [self._observed.erasing(count), *others], fault), *rest])
+
     @invariant()
     def the_log_is_what_the_model_says(self) -> None:
         told, self._told = self._told, []
@@ -209,16 +222,26 @@ FEWEST = 6
 """Statements of a commit: its beginning, the lock, what is read, two of rows, its end; one a table on SQLite."""
 
 
-def test_a_writer_that_dies_at_any_statement_of_its_commit_leaves_all_of_it_or_nothing(arena: Arena) -> None:
+ERASING = 4
+"""More that an erasure makes: the rows that name what goes, then details, lookups and keys, one after the other."""
+_each_kind = pytest.mark.parametrize("erases", [False, True], ids=["an-access", "an-erasure"])
+
+
+@_each_kind
+def test_a_writer_that_dies_at_any_statement_of_its_commit_leaves_all_of_it_or_nothing(
+    arena: Arena, *, erases: bool
+) -> None:
+    """On PostgreSQL too it dies with so many of its statements sent and no more: see the test below."""
     with arena.fresh() as url, closing(Observed(url, arena.key)) as observed:
         points = [Fault(number, after=after) for number in range(1, 40) for after in (False, True)]
         for number, point in enumerate(points):
-            died = _one(url, arena.key, observed, replace(_EVERYTHING, request_id=str(number)), point)
+            asked = observed.erasing(4) if erases else _EVERYTHING
+            died = _one(url, arena.key, observed, replace(asked, request_id=str(number)), point)
             if not died:
                 break
         else:
             pytest.fail("a commit has fewer statements")
-        assert number > 2 * FEWEST
+        assert number > 2 * (FEWEST + ERASING * erases)
         _one(url, arena.key, observed, Asked("told nobody", "h"), Fault(0))
         assert observed.holds("told nobody")
 
@@ -237,11 +260,43 @@ def _one(url: str, key: NoteSigner, observed: Observed, asked: Asked, fault: Fau
     return died
 
 
-def test_a_batch_that_fails_at_any_statement_leaves_nothing_and_the_next_goes_on(arena: Arena) -> None:
+@pytest.mark.parametrize("empty_database_url", ["postgresql"], indirect=True)
+def test_each_statement_is_with_the_server_before_the_next_is_made(arena: Arena) -> None:
+    """What is written in one round trip is not held back until its end: a death on the way leaves it partly sent."""
+    rows: dict[str, Row] = {"entries": (255, b"{}"), "details": (255, b"", b"{}"), "spent": ("once:x", 255)}
+
+    def changes() -> Iterator[Changes]:
+        for name, row in rows.items():
+            yield [(INSERTS[name], [row])]
+            assert _reaches(looking, INSERTS[name].partition(" VALUES")[0])
+        raise StoreError("told to")
+
+    with (
+        arena.fresh() as url,
+        psycopg.connect(url, autocommit=True) as looking,
+        closing(open_store(url).connect()) as session,
+        pytest.raises(StoreError, match="told to"),
+        session.locked([], []),
+    ):
+        session.commit(changes())
+
+
+def _reaches(looking: "psycopg.Connection[Any]", begins: str) -> bool:
+    """Whether what the other connection gave the server last begins so, soon."""
+    statement = "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    for _ in range(500):
+        if any(query.startswith(begins) for (query,) in looking.execute(statement)):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@_each_kind
+def test_a_batch_that_fails_at_any_statement_leaves_nothing_and_the_next_goes_on(arena: Arena, *, erases: bool) -> None:
     with arena.fresh() as url, closing(Observed(url, arena.key)) as observed:
         writer = Writer(url, arena.key, timeout=30)
         for number in range(1, 40):
-            asked = replace(_EVERYTHING, request_id=str(number))
+            asked = replace(observed.erasing(4) if erases else _EVERYTHING, request_id=str(number))
             observed.will_be_asked([asked])
             writer.ask([asked], Fault(number, dies=False))
             (answer,) = writer.answers([asked])
@@ -252,7 +307,7 @@ def test_a_batch_that_fails_at_any_statement_leaves_nothing_and_the_next_goes_on
             assert not observed.holds(asked.request_id)
         else:
             pytest.fail("a commit has fewer statements")
-        assert number > FEWEST
+        assert number > FEWEST + ERASING * erases
         writer.close()
         verdict = verify_database(url, arena.key.vkey)
         assert verdict.ok, verdict.findings
