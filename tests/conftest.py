@@ -17,8 +17,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Journeys begin: they wait much and take long, and what is short fills the gaps at the end."""
-    items.sort(key=lambda item: "journeys" not in item.path.parts)
+    """Journeys begin, then files with a slow test or a browser; what is short fills the gaps at the end."""
+    long = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("browser")}
+    items.sort(key=lambda item: ("journeys" not in item.path.parts, item.path not in long))
 
 
 def in_ci() -> bool:

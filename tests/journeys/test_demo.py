@@ -43,16 +43,12 @@ def assert_whole_path(done: subprocess.CompletedProcess[str]) -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_the_demo_walks_its_whole_path_without_a_browser() -> None:
-    assert_whole_path(walk())
-
-
 def test_the_demo_walks_over_the_states_own_families(reference: Path) -> None:
     folder = reference / "api-particulier/fixtures/api_particulier_v3_cnav_quotient_familial_with_civility"
     assert_whole_path(walk("--fixtures", str(folder)))
 
 
-def test_a_taken_port_is_said_and_another_one_used() -> None:
+def test_the_demo_walks_its_whole_path_without_a_browser_and_on_another_port_than_one_that_is_taken() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
