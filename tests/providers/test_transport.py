@@ -11,7 +11,7 @@ import pytest
 
 from providers.config import HolderConfig
 from providers.connection import MAX_BODY_BYTES, MAX_HEAD_BYTES
-from providers.errors import HolderCutOff, ProviderError
+from providers.errors import HolderCutOff, HolderTimeout, ProviderError
 from providers.port import HolderReply, HolderRequest
 from providers.transport import IDLE_SECONDS, Transport
 from tests.certificates import certificate
@@ -202,6 +202,30 @@ def test_an_answer_that_comes_after_its_deadline_never_becomes_the_next_one() ->
 
     assert asyncio.run(run()) == b"{}"
     assert holder.connections == 2
+
+
+def test_a_question_on_a_kept_connection_has_the_whole_of_its_own_time() -> None:
+    async def run(holder: _Holder) -> None:
+        async with _listening(holder) as url, _transport(url, timeout=1) as transport:
+            # The second is under way when the time of the first ends.
+            assert [(await transport.send(_ASKED)).status for _ in range(2)] == [200, 200]
+            assert holder.connections == 1
+
+    asyncio.run(run(_Holder((_OK, False), (_OK, False), delay=0.6)))
+
+
+def test_a_question_on_a_kept_connection_has_no_more_than_its_own_time() -> None:
+    async def run(holder: _Holder) -> None:
+        async with _listening(holder) as url, _transport(url, timeout=0.5) as transport:
+            await transport.send(_ASKED)
+            await asyncio.sleep(0.3)
+            began = asyncio.get_running_loop().time()
+            with pytest.raises(HolderTimeout):
+                await transport.send(_ASKED)
+            assert 0.45 < asyncio.get_running_loop().time() - began < 2
+
+    # To the second question it says nothing.
+    asyncio.run(run(_Holder((_OK, False), (b"", False), (_OK, False))))
 
 
 def test_a_caller_that_goes_away_takes_its_connection_along() -> None:
