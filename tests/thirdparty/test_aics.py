@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
+from pytest_socket import enable_socket
 
 from audit.auditors import Auditor
 from audit.checkpoint import NoteInvalid, NoteSigner, NoteVerifier
@@ -40,6 +41,7 @@ from sandbox.servers import sandbox_running
 from tests.audit.conftest import migrate
 from tests.conftest import skip_unless_ci
 from tests.journeys.deployment import free_ports
+from tests.postgres import postgresql_database
 
 pytestmark = pytest.mark.enable_socket
 
@@ -116,13 +118,17 @@ def entry(number: int) -> Append:
     return Append({"v": 1, "kind": "access", "time": "2026-11-24T00:00:00.000Z", "request_id": str(number)})
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    url = f"sqlite:///{tmp_path_factory.mktemp('log') / 'log.sqlite'}"
-    migrate(url)
-    store = open_store(url)
-    yield store
-    store.close()
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The log on each engine: all that they accept of it is written, read and published from both."""
+    with ExitStack() as life:
+        if request.param == "sqlite":
+            url = f"sqlite:///{tmp_path_factory.mktemp('log') / 'log.sqlite'}"
+        else:
+            enable_socket()
+            url = life.enter_context(postgresql_database())
+        migrate(url)
+        yield life.enter_context(closing(open_store(url)))
 
 
 @pytest.fixture(scope="module")
