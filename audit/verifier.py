@@ -16,6 +16,8 @@ from audit.proof import TlogProof
 
 MAX_PROOF_FILE_BYTES = 1_000_000
 MAX_FINDINGS = 100
+MOST_OF_A_COMMIT = 4_096
+"""Entries between two checkpoints, of which every commit signs one: a writer commits far fewer at once."""
 
 ENDS = ("grant.withdrawn", "grant.expired")
 """Kinds of the entries after which a grant permits nothing."""

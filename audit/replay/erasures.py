@@ -33,13 +33,13 @@ class Erasures:
         """Whether a detail was erased when its part was read."""
         return index // 8 < len(self._gone) and bool(self._gone[index // 8] & 1 << index % 8)
 
-    def findings(self, *, first: int, size: int, newest: int) -> Iterator[Finding]:
-        """``first`` to before ``size`` was read; ``newest``: entries that there are by now."""
+    def findings(self, *, first: int, size: int, newest: int | None) -> Iterator[Finding]:
+        """``first`` to before ``size`` was read; ``newest``: entries that there are by now, where that is known."""
         for by, indexes in sorted(self._by.items()):
             run = self._runs.get(by)
             if run is not None:
                 yield from _compare(by, run, indexes, first)
-            elif not size <= by < newest:
+            elif by < size or (newest is not None and by >= newest):
                 yield Finding(f"erased {indexes[0]}", f"entry {by}, which should say so, is not a retention run's")
         for by in sorted(self._runs.keys() - self._by.keys()):
             if self._runs[by].first >= first:

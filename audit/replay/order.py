@@ -40,14 +40,14 @@ class Heaps:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What was read: entries from ``first`` to before ``size``, of the ``newest`` that there are by now.
+    """What was read: entries from ``first`` to before ``size``.
 
-    ``erased``: whether an entry's detail is, by now.
+    ``newest``: those that there are by now, where that is known. ``erased``: whether an entry's detail is, by now.
     """
 
     first: int
     size: int
-    newest: int
+    newest: int | None
     erased: Callable[[int], bool]
 
 
@@ -116,7 +116,7 @@ def _not_kept(index: int, other: int | None, read: Range, what: str) -> Iterator
 
 
 def _not_told(index: int, read: Range, what: str) -> Iterator[Finding]:
-    if index >= read.newest:
+    if read.newest is not None and index >= read.newest:
         yield Finding(f"key at entry {index}", "the log has no such entry")
     elif read.first <= index < read.size and not read.erased(index):
         yield Finding(f"key at entry {index}", f"the entry does not say that it was {what}")

@@ -33,14 +33,13 @@ from audit.replay.tree import Tree, TreeUnknown, rows_at
 from audit.replay.turn import InTurn
 from audit.replay.workers import Answer, KeptKeys, KeysTask, PartTask, Task, processors, run_here, run_in_processes
 from audit.sources.port import Reader, Source, SourceUnavailable, StoredNote, TablesReader
-from audit.verifier import MAX_FINDINGS, Finding, Verdict
+from audit.verifier import MAX_FINDINGS, MOST_OF_A_COMMIT, Finding, Verdict
 
 PART = 32_768
 """Entries that a process looks at together: some hundred megabytes, a second's work."""
 
 _ENOUGH_FOR_ONE = 2 * PART
 """Entries that are verified before a second process would have begun."""
-_NO_END = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +93,10 @@ class _Verification:
         self._verdict = Verdict()
         self._erasures = Erasures()
         self._keys = Keys()
-        self._claims = _Claims()
         self._terms: dict[str, int] | None = {}
         self._cosigned: dict[str, int] = {}
         self._tail: list[bytes] = []
+        self._newest: int | None = None
 
     def verdict(self) -> Verdict:
         verdict = self._verdict
@@ -116,6 +115,7 @@ class _Verification:
         except TreeUnknown as unknown:
             verdict.add([unknown.finding])
             return verdict
+        self._claims = _Claims(first)
         self._tree = Tree(first, rows, tile=self._reader.tile, partial=not opening.tables)
         # 3.
         if self._read():
@@ -128,11 +128,11 @@ class _Verification:
         verdict.root = self._tree.root(fold(subtrees(rows_above(self._tail), len(self._tail))))
         verdict.add(self._tree.edge())
         verdict.checked["tiles"] += self._tree.tiles
-        verdict.add(self._claims.findings(first))
+        verdict.add(self._claims.findings())
         if not self._opening.tables and self._key.open(self._opening.note).root != verdict.root:
             verdict.add([Finding("checkpoint", "the log leads to another root")])
         # 5. and 6.
-        newest = self._tables.newest() if self._opening.tables else _NO_END
+        newest = self._newest = self._reader.newest()
         verdict.add(self._keys.findings(Range(first, size, newest, self._is_erased)))
         if self._opening.tables or self._opening.erased is not None:
             verdict.add(self._erasures.findings(first=first, size=size, newest=newest))
@@ -141,6 +141,7 @@ class _Verification:
         # 8.
         self._check_witnesses()
         verdict.unchecked += self._left_out()
+        self._check_latest()
 
     def _check_since(self) -> None:
         since, opening = self._since, self._opening
@@ -243,8 +244,10 @@ class _Verification:
         if self._erasures.erased(index):
             return True
         # By a run of just now; not asked for each of thousands that nobody will read of.
-        asked = self._opening.tables and len(self._verdict.findings) < MAX_FINDINGS
-        return asked and self._tables.erasure_of(index) is not None
+        if not self._opening.tables or len(self._verdict.findings) >= MAX_FINDINGS:
+            return False
+        by = self._tables.erasure_of(index)
+        return by is not None and self._opening.size <= by < (self._newest or 0)
 
     def _check_tables(self) -> None:
         if not self._opening.tables:
@@ -273,14 +276,22 @@ class _Verification:
             except NoteInvalid as error:
                 self._verdict.add([Finding("checkpoint", f"witness {verifier.name!r}: {error}")])
 
+    def _check_latest(self) -> None:
+        """What somebody else serves does not verify by what is said of entries that were not read."""
+        later = self._erasures.later(self._opening.size)
+        if later and self._newest is not None and not self._opening.tables and self._verdict.ok:
+            raise SourceUnavailable(
+                f"{later} details were erased by entries that came while the log was read: verify it again"
+            )
+
     def _left_out(self) -> Iterator[str]:
         opening, first = self._opening, self._verdict.first
         if first and opening.entries and not opening.tables:
             yield f"what was spent or ended before entry {first} is not known here: order is checked from there on only"
         if before := self._erasures.before(first):
             yield f"{before} retention runs erased entries before {first} too: what they name was not compared"
-        if not opening.tables and (later := self._erasures.later(opening.size)):
-            yield f"{later} details were erased by entries that come after those that are here"
+        if later := self._erasures.later(opening.size):
+            yield f"{later} details were erased by entries that come after those that were read"
         if unknown := self._verdict.checked.pop("cosignatures of unknown witnesses", 0):
             yield f"{unknown} cosignatures are of witnesses whose keys were not given"
 
@@ -288,25 +299,35 @@ class _Verification:
 class _Claims:
     """Signed checkpoints against the roots that the entries lead to."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int) -> None:
+        """``first``: where reading began."""
+        self._first = first
+        self._last = first
+        self._gap: tuple[int, int] | None = None
+        """The first two that have more entries between them than one commit."""
         self._right = 0
         """The last one before the first that is wrong."""
         self._first_wrong: int | None = None
         self._wrong = 0
 
     def add(self, claim: Claim, root: bytes) -> None:
+        if claim.size - self._last > MOST_OF_A_COMMIT and self._gap is None:
+            self._gap = (self._last, claim.size)
+        self._last = claim.size
         if claim.root != root:
             self._first_wrong = claim.size if self._first_wrong is None else self._first_wrong
             self._wrong += 1
         elif not self._wrong:
             self._right = claim.size
 
-    def findings(self, first: int) -> Iterator[Finding]:
-        """One for all of them: what is wrong before a checkpoint is wrong before all later ones.
-
-        ``first``: where reading began.
-        """
-        size, more = self._first_wrong, self._wrong - 1
+    def findings(self) -> Iterator[Finding]:
+        """One for all of them: what is wrong before a checkpoint is wrong before all later ones."""
+        if self._gap is not None:
+            problem = (
+                f"there is none between {self._gap[0]} and it, and no commit has so many entries: some are missing"
+            )
+            yield Finding(f"checkpoint {self._gap[1]}", problem)
+        first, size, more = self._first, self._first_wrong, self._wrong - 1
         if size is None:
             return
         where = f"something was changed among entries {max(first, self._right)} to {size - 1}"

@@ -118,6 +118,8 @@ class PartReader:
 def _details_of(number: int, content: bytes) -> dict[int, Opened]:
     found: dict[int, Opened] = {}
     before = number * WIDTH - 1
+    if content.count(b"\n") > WIDTH:
+        raise FileInvalid(f"it has more than {WIDTH} lines")
     for line, record in enumerate(records_of(content, _DETAIL), 1):
         index, salt, detail = record["index"], str(record["salt"]), str(record["detail"])
         if not isinstance(index, int) or not before < index < (number + 1) * WIDTH:

@@ -16,14 +16,17 @@ def database_source(database_url: str) -> Source:
     return PostgresqlSource(database_url)
 
 
-def source_of(text: str, *, token: str | None = None) -> Source:
-    """The source that is meant. ``token``: a bearer token for the web. Raises :class:`SourceUnavailable`."""
+def source_of(text: str, *, token: str | None = None, details: bool = True) -> Source:
+    """The source that is meant. For the web ``token``: a bearer token; ``details``: whether they are to be there.
+
+    Raises :class:`SourceUnavailable`.
+    """
     if text.startswith(("sqlite:///", "postgresql://", "postgres://")):
         return database_source(text)
     if text.startswith(("http://", "https://")):
         from audit.sources.web import WebSource  # noqa: PLC0415  # nothing else needs an HTTP client
 
-        return WebSource(text, token)
+        return WebSource(text, token, details=details)
     path = Path(text)
     if path.suffix.lower() == ".zip" or (path / "manifest.xml").is_file():
         from audit.sources.package import log_of  # noqa: PLC0415  # as the others are

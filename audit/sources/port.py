@@ -123,6 +123,13 @@ class Reader(Protocol):
         """A tile of a level above the entries' own hashes."""
         ...
 
+    def newest(self) -> int | None:
+        """Size of the newest checkpoint by now that the key signed; ``None`` where nothing more is ever written.
+
+        Asked after the opening.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of what was opened."""
         ...
@@ -149,10 +156,6 @@ class TablesReader(Reader, Protocol):
 
     def strays(self, size: int) -> list[Finding]:
         """Rows that no log of its head's size has. ``size``: up to which it was verified."""
-        ...
-
-    def newest(self) -> int:
-        """Size of the newest checkpoint by now."""
         ...
 
 

@@ -58,14 +58,18 @@ class Files(Protocol):
 class PublishedReader:
     """A reader of :mod:`audit.sources.port`."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, *, grows: bool = False) -> None:
+        """``grows``: whether more is written there while it is read."""
         self._files = files
+        self._grows = grows
+        self._key: NoteVerifier | None = None
         self._findings: list[Finding] = []
         self._unchecked: list[str] = []
         self._open: list[IO[bytes]] = []
 
     def opening(self, key: NoteVerifier, *, cosigned: bool) -> Opening:
         """The checkpoint, the earlier ones, what was erased."""
+        self._key = key
         self._check_key(key)
         notes = self._notes()
         note, size = self._newest(key, notes, cosigned=cosigned)
@@ -95,6 +99,15 @@ class PublishedReader:
             if content is not None:
                 return StoredTile(content[: width * HASH_BYTES] if path.width != width else content)
         return None
+
+    def newest(self) -> int | None:
+        """Of a place that grows; 0 where nothing that is signed is shown any more."""
+        if self._key is None or not self._grows:
+            return None
+        try:
+            return self._key.open(_text(self._files.newest(cosigned=False))).size
+        except NoteInvalid:
+            return 0
 
     def close(self) -> None:
         """Let go of the files."""
@@ -143,11 +156,9 @@ class PublishedReader:
             return OrderedList.empty(_NOTES)
         return found
 
-    def _erased(self) -> OrderedList[tuple[int, int]] | None:
-        found = self._list(_GONE)
-        if found is None:
-            self._unchecked.append("which details were erased is not there: it was not held against what entries say")
-        return found
+    def _erased(self) -> OrderedList[tuple[int, int]]:
+        """Without a list nothing says that a detail which is missing was erased."""
+        return self._list(_GONE) or OrderedList.empty(_GONE)
 
     def _list(self, form: ListForm[T]) -> OrderedList[T] | None:
         """A list; empty when it is none, which is a finding; ``None`` when it is not there."""

@@ -43,6 +43,10 @@ def audit_verify(
         Path | None,
         typer.Option(help="A file with an auditor's bearer token, for the web.", exists=True, dir_okay=False),
     ] = None,
+    without_details: Annotated[
+        bool,
+        typer.Option("--without-details", help="Do not ask the web for details: for a token that does not open them."),
+    ] = False,
     processes: Annotated[int | None, typer.Option(min=1, max=64, help="Default: one for each processor.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The verdict for a machine, on the standard output.")] = False,
 ) -> None:
@@ -64,7 +68,7 @@ def audit_verify(
         note = None if since is None else _read(since)
         token = None if token_file is None else _read(token_file).strip()
         options = Options(note, tuple(witness or ()), processes, progress=progress)
-        verdict = verify(source_of(source, token=token), key, options)
+        verdict = verify(source_of(source, token=token, details=not without_details), key, options)
     _tell(verdict, as_json=as_json)
     if not verdict.ok:
         raise typer.Exit(1)

@@ -1,5 +1,6 @@
 """Rows that nobody would write end in a verdict: whoever writes them neither stops the verification nor misleads it."""
 
+import asyncio
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -10,12 +11,16 @@ import pytest
 
 from audit.blocks import lookup_key
 from audit.checkpoint import Checkpoint, NoteSigner
+from audit.log import Log
+from audit.model import Append
 from audit.replay.run import Options
 from audit.sources.sqlite import SqliteConnection
+from audit.store import open_store
+from audit.verifier import MOST_OF_A_COMMIT
 from audit.verify_database import verify_database
 from tests.attacks.test_flipped_bits import Owner
 from tests.audit.conftest import ORIGIN, migrate
-from tests.audit.verified_log import SIZE, make_sample
+from tests.audit.verified_log import SIZE, access, make_sample
 
 pytestmark = pytest.mark.enable_socket
 
@@ -51,6 +56,36 @@ def test_a_checkpoint_put_in_while_the_log_is_read_vouches_for_no_erasure(
         f"erased {HIDDEN}: entry {BY}, which should say so, is not a retention run's",
         f"checkpoint {BY + 1}: the log has {SIZE} entries",
     ]
+
+
+def test_checkpoints_that_were_taken_out_are_missed_where_no_commit_has_so_many_entries(
+    tmp_path: Path, key: NoteSigner
+) -> None:
+    url = f"sqlite:///{tmp_path / 'log.sqlite'}"
+    migrate(url)
+    size = MOST_OF_A_COMMIT + 1
+    with closing(Log.open(open_store(url), key, origin=ORIGIN, max_queue=size, timeout=60)) as log:
+        append_all(log, [access(number, grant=f"g{number}") for number in range(size)])
+    assert verify_database(url, key.vkey).ok
+    with closing(Owner(url)) as owner:
+        kept = owner.rows("SELECT max(size) FROM log_checkpoints WHERE size < ?", (size // 2,))[0][0]
+        owner.run("DELETE FROM log_checkpoints WHERE size NOT IN (?, ?)", (kept, size))
+        # Fewer of them nothing in the log can tell from a commit that was larger.
+        assert verify_database(url, key.vkey).ok
+        owner.run("DELETE FROM log_checkpoints WHERE size = ?", (kept,))
+    missing = "there is none between 0 and it, and no commit has so many entries: some are missing"
+    assert [str(one) for one in verify_database(url, key.vkey).findings] == [f"checkpoint {size}: {missing}"]
+
+
+def test_no_writer_commits_as_many_entries_as_may_lie_between_checkpoints() -> None:
+    assert Log.open.__kwdefaults__["max_batch"] * 8 <= MOST_OF_A_COMMIT
+
+
+def append_all(log: Log, appends: Sequence[Append]) -> None:
+    async def append() -> None:
+        await asyncio.gather(*(log.append(one) for one in appends))
+
+    asyncio.run(append())
 
 
 @pytest.mark.parametrize(

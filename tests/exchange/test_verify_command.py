@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from audit.checkpoint import NoteSigner
 from audit.query import Queries
-from audit.sources import web
+from audit.sources import fetch
 from audit.store import open_store
 from exchange.cli import app
 from tests.audit.conftest import migrate
@@ -90,7 +90,7 @@ def test_a_log_on_the_web_is_verified_with_the_token_of_a_file(sample: Sample, f
 
 @pytest.mark.enable_socket
 def test_a_server_that_is_not_there_is_exit_code_2(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(fetch, "_PAUSE_SECONDS", 0.0)
     with closing(socket.create_server(("127.0.0.1", 0))) as nobody:
         port = nobody.getsockname()[1]
     done = accord("verify", "--from", f"http://127.0.0.1:{port}/log", "--key", sample.vkey)
