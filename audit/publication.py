@@ -5,14 +5,13 @@ a signed checkpoint, and none of it but the checkpoint and the details ever chan
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from audit.layout import WIDTH, TilePath, bundle_of
 from audit.merkle import HASH_BYTES
-from audit.model import LogUnavailable
+from audit.sessions import reading
 from audit.sources.files import lines_of
-from audit.store import Session, Store, StoreError
+from audit.store import Session, Store
 from audit.store.port import Row
 from audit.tiles import read_leaves
 
@@ -65,7 +64,7 @@ class Publication:
 
         As the log signed them, without cosignatures: a line once given never changes.
         """
-        with self._reading() as read:
+        with reading(self._store) as read:
             rows = read.rows(_CHECKPOINTS, (after, self._most_checkpoints))
         return lines_of({"size": row[0], "note": row[1]} for row in rows)
 
@@ -74,7 +73,7 @@ class Publication:
         level, number = int(path.level), path.number
         if path.first + path.width > _LAST_INDEX:
             return None
-        with self._reading() as read:
+        with reading(self._store) as read:
             # The way that is taken most: one row, which says everything.
             rows = read.rows(_TILE, (level, number))
             if rows:
@@ -96,7 +95,7 @@ class Publication:
         """Every erased detail and the entry that says so, as JSON lines, some thousands at a time."""
         after = -1
         while True:
-            with self._reading() as read:
+            with reading(self._store) as read:
                 rows = read.rows(_ERASED, (after, _ERASED_AT_ONCE))
             if not rows:
                 return
@@ -104,7 +103,7 @@ class Publication:
             after = rows[-1][0]
 
     def _checkpoint(self, statement: str) -> PublishedCheckpoint | None:
-        with self._reading() as read, read.snapshot():
+        with reading(self._store) as read, read.snapshot():
             for size, note in read.rows(statement):
                 lines = "".join(f"{row[0]}\n" for row in read.rows(_COSIGNATURES, (size,)))
                 return PublishedCheckpoint(size, note + lines)
@@ -113,17 +112,9 @@ class Publication:
     def _range(self, statement: str, path: TilePath) -> Sequence[Row] | None:
         if path.first + path.width > _LAST_INDEX:
             return None
-        with self._reading() as read:
+        with reading(self._store) as read:
             rows = read.rows(statement, (path.first, path.first + path.width))
         return rows if len(rows) == path.width else None
-
-    @contextmanager
-    def _reading(self) -> Iterator[Session]:
-        try:
-            with self._store.reading() as session:
-                yield session
-        except StoreError as error:
-            raise LogUnavailable(str(error)) from None
 
 
 def _edge(read: Session, path: TilePath) -> list[bytes]:
