@@ -30,13 +30,13 @@ import orjson
 from audit.blocks import BLOCK, seconds_of
 from audit.folder import write_log_files
 from audit.instructions import VERIFIER, instructions, standalone_verifier
-from audit.layout import LayoutInvalid
+from audit.layout import WIDTH, LayoutInvalid
 from audit.model import LogBroken
 from audit.package import Draft, new_draft, opened
 from audit.package_check import check_package
 from audit.replay.run import verify
 from audit.seda import CONTENT, MANIFEST, Agreement, Archived, PackagedFile, Transfer, manifest_lines, unit_of
-from audit.sources.files import ERASED
+from audit.sources.files import CHECKPOINTS, ERASED
 from audit.sources.package import log_of
 from audit.sources.port import SourceUnavailable
 from audit.store import Session
@@ -44,6 +44,8 @@ from audit.store import Session
 SETTLED_SECONDS = 3600
 """How long after its end a period may still get entries: an entry's time is a little before it is written."""
 
+_LINE_BYTES = 300
+"""More than a line of a list has besides an origin."""
 _PERIOD = re.compile(r"(2[0-9]{3})(?:-(0[1-9]|1[0-2]))?", re.ASCII)
 _BLOCKS = "SELECT block FROM log_blocks WHERE last_time >= ? AND first_time < ? ORDER BY block"
 _LEAVES = 'SELECT "index", leaf FROM log_entries WHERE "index" >= ? AND "index" < ? ORDER BY "index"'
@@ -200,7 +202,7 @@ def _write(session: Session, asked: Asked, draft: Draft) -> Archived:
         details=asked.details,
         made_at=asked.now,
     )
-    content = _Content(draft, details=asked.details)
+    content = _Content(draft, details=asked.details, list_bytes=_most_bytes_of_a_list(transfer))
     write_log_files(session, content.take, size=size, first=transfer.first, vkey=asked.vkey)
     for name, text in instructions(transfer, asked.vkey).items():
         content.take(name, [text])
@@ -211,12 +213,18 @@ def _write(session: Session, asked: Asked, draft: Draft) -> Archived:
     return Archived(period.label, transfer.first, transfer.last, size, asked.details, len(files), digest.hexadecimal())
 
 
+def _most_bytes_of_a_list(transfer: Transfer) -> int:
+    """A line for each entry; the longest, a checkpoint's, has the origin twice."""
+    return (transfer.size - transfer.first + WIDTH) * (_LINE_BYTES + 2 * len(transfer.origin))
+
+
 class _Content:
     """Writes the files of the content and keeps what the manifest says of them, not the files."""
 
-    def __init__(self, draft: Draft, *, details: bool) -> None:
+    def __init__(self, draft: Draft, *, details: bool, list_bytes: int) -> None:
         self._draft = draft
         self._details = details
+        self._list_bytes = list_bytes
         self.files: list[PackagedFile] = []
 
     def take(self, path: str, chunks: Iterable[bytes]) -> None:
@@ -231,7 +239,8 @@ class _Content:
         begun = list(islice(content, 1))
         if begun or path == ERASED:
             digest = _Digest("sha512")
-            self._draft.write(CONTENT + path, digest.over(chain(begun, content)))
+            at_most = self._list_bytes if path in {CHECKPOINTS, ERASED} else 0
+            self._draft.write(CONTENT + path, digest.over(chain(begun, content)), at_most=at_most)
             self.files.append(PackagedFile(path, digest.size, digest.hexadecimal()))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeAlias
-from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+from zipfile import ZIP64_LIMIT, ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 ZIP_SUFFIX = ".zip"
 
@@ -72,7 +72,7 @@ class FolderDraft:
         self.path = _hidden(target)
         self.path.mkdir(mode=_OWNER_FOLDER)
 
-    def write(self, name: str, chunks: Iterable[bytes]) -> None:
+    def write(self, name: str, chunks: Iterable[bytes], *, at_most: int = 0) -> None:  # noqa: ARG002  # files grow
         """Add a file."""
         path = self.path / name
         path.parent.mkdir(mode=_OWNER_FOLDER, parents=True, exist_ok=True)
@@ -103,12 +103,13 @@ class ZipDraft:
         self._file = _new_file(self.path)
         self._archive = ZipFile(self._file, "w")
 
-    def write(self, name: str, chunks: Iterable[bytes]) -> None:
-        """Add a member."""
+    def write(self, name: str, chunks: Iterable[bytes], *, at_most: int = 0) -> None:
+        """Add a member. ``at_most``: bytes that it may have, where these may be more than two gigabytes."""
         member = ZipInfo(name, _EVERYTHING_ALIKE)
         member.create_system, member.external_attr = 3, _OWNER_FILE << 16
         member.compress_type = ZIP_STORED if _dense(name) else ZIP_DEFLATED
-        with self._archive.open(member, "w") as opened:
+        # Room for the size is made before it is known.
+        with self._archive.open(member, "w", force_zip64=at_most > ZIP64_LIMIT) as opened:
             opened.writelines(chunks)
 
     def finish(self) -> None:

@@ -14,6 +14,7 @@ from audit.checkpoint import NoteSigner, NoteVerifier
 from audit.commit import Commit, Ends, KnownKeys, seal_all
 from audit.entry import SALT_BYTES
 from audit.folder import write_log_files
+from audit.package import ZipDraft
 from audit.replay.run import Options, verify
 from audit.sources.files import CHECKPOINTS, chunks_of
 from audit.sources.folder import FolderSource
@@ -140,3 +141,15 @@ def test_a_long_list_on_the_web_is_not_held_in_memory(long_list: Path, key: Note
     with serving(partial(Public, directory=str(long_list.parent))) as url:
         # What is not put into a file yet, and as much again while it is; and the numbers that are compared.
         assert peak_of(partial(look, url)) < long_list.stat().st_size * 2 // 3
+
+
+def test_a_list_of_more_bytes_than_a_zip_counts_by_itself_is_written_when_that_was_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zipfile.ZIP64_LIMIT", 50_000)
+    draft = ZipDraft(tmp_path / "a.zip")
+    draft.write("content/erased.jsonl", [bytes(1_000)] * 60, at_most=2**31)
+    draft.finish()
+    with ZipFile(draft.path) as archive:
+        assert archive.read("content/erased.jsonl") == bytes(60_000)
+    draft.discard()
