@@ -60,18 +60,21 @@ class Door:
         self._secure = secure
 
     def reader(self, request: Request) -> Auditor:
-        """Who asks. Raises ``AccordError``: ``auditor_login_required``, or ``auditor_unknown`` with her reference."""
-        if (authorization := request.headers.get("authorization")) is not None:
-            return self._machine(authorization)
-        visit = self.visit(request.cookies)
-        if visit is None:
-            raise AccordError("auditor_login_required")
-        return self.role_of(visit)
+        """Who asks. Raises ``AccordError``: ``auditor_login_required``, or ``auditor_unknown`` with her reference.
+
+        Also ``request_from_another_site``: a browser sends its cookie along with what another site makes it ask, and
+        what is read is written down in the name of whose cookie it is.
+        """
+        return self._reader(request, by_link=False)
+
+    def page_reader(self, request: Request) -> Auditor:
+        """Who opens a page: also by a link of another site, or on her way back from a login there."""
+        return self._reader(request, by_link=True)
 
     def reader_or_none(self, request: Request) -> Auditor | None:
-        """Who asks, if she is known here."""
+        """Who opens a page, if she is known here."""
         try:
-            return self.reader(request)
+            return self.page_reader(request)
         except AccordError:
             return None
 
@@ -137,6 +140,16 @@ class Door:
             action,
         )
 
+    def _reader(self, request: Request, *, by_link: bool) -> Auditor:
+        if (authorization := request.headers.get("authorization")) is not None:
+            return self._machine(authorization)
+        visit = self.visit(request.cookies)
+        if visit is None:
+            raise AccordError("auditor_login_required")
+        if is_from_another_site(request) and not (by_link and _opens_a_page(request)):
+            raise AccordError("request_from_another_site")
+        return self.role_of(visit)
+
     def _machine(self, authorization: str) -> Auditor:
         scheme, token = authorization[: len(_BEARER)], authorization[len(_BEARER) :].strip()
         auditor = None
@@ -148,3 +161,14 @@ class Door:
 
     def _set(self, response: Response, name: str, value: str, lifetime: int) -> None:
         response.set_cookie(name, value, max_age=lifetime, path="/", secure=self._secure, httponly=True, samesite="lax")
+
+
+def is_from_another_site(request: Request) -> bool:
+    """Whether another site made the browser ask (Fetch Metadata, ``Sec-Fetch-Site``), as a login does too."""
+    return request.headers.get("sec-fetch-site", "none") in {"cross-site", "same-site"}
+
+
+def _opens_a_page(request: Request) -> bool:
+    """Whether the browser shows the answer as a page of its own: not in another's frame, nor to its scripts."""
+    headers = request.headers
+    return (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")

@@ -83,7 +83,7 @@ _PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {}}}
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "A parameter is malformed", **_PROBLEM},
     401: {"description": "No login and no token", **_PROBLEM},
-    403: {"description": "Not registered, or beyond the role", **_PROBLEM},
+    403: {"description": "Not registered, beyond the role, or asked from another site", **_PROBLEM},
     503: {"description": "The log cannot be written or read, or is busy", **_PROBLEM},
 }
 

@@ -95,7 +95,7 @@ class Accord:
             settings, keyring, queries=queries, log=self.log, feed=self.feed, datasets=self.datasets, clock=clock
         )
         self.published = tile_routes.router(
-            Publication(store), auditor_of=self.auditing.door.reader_or_none, recorded=self.auditing.room.raw
+            Publication(store), auditor_of=self.auditing.door.reader, recorded=self.auditing.room.raw
         )
         self.witnesses = (witnessing(settings, store),) if settings.witnesses else ()
         self.framework = self._framework(settings, keyring, queries, problems, clock)

@@ -7,7 +7,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from audit.auditors import Auditor
-from audit.door import Door, Visit
+from audit.door import Door, Visit, is_from_another_site
 from audit.filters import names as filter_names
 from audit.pages.agents import AgentProvider
 from audit.pages.form import PERSONAL, Asked, address, read
@@ -72,7 +72,7 @@ class Site:
     def reader(self, request: Request) -> Auditor:
         """Who reads. A page sends a stranger to log in first. Raises :class:`AccordError` for somebody unknown."""
         try:
-            return self.door.reader(request)
+            return self.door.page_reader(request)
         except AccordError as refusal:
             if refusal.slug != "auditor_login_required" or "authorization" in request.headers:
                 raise
@@ -91,7 +91,7 @@ class Site:
         asked = read(parameters, counted=counted)
         if not reader.sees_details and any(name in asked.given for name in PERSONAL):
             raise AccordError("auditor_not_allowed")
-        if not stating and asked.filter is not None and asked.filter.is_personal and _is_led_here(request):
+        if not stating and asked.filter is not None and asked.filter.is_personal and is_from_another_site(request):
             raise Elsewhere(address(PERSON, asked.given))
         return asked
 
@@ -155,8 +155,3 @@ class Site:
             "scope": scope,
             "logout_token": self.door.form_token(visit, "logout") if visit else "",
         }
-
-
-def _is_led_here(request: Request) -> bool:
-    """Whether another site led the browser here (Fetch Metadata, ``Sec-Fetch-Site``), as a login does too."""
-    return request.headers.get("sec-fetch-site", "none") in {"cross-site", "same-site"}

@@ -12,12 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.responses import Response
 
-from audit import routes
+from audit import routes, tile_routes
 from audit.auditors import Auditor
 from audit.checkpoint import NoteSigner
 from audit.door import Door
 from audit.exports.verification import verify_export
 from audit.ports import Agent
+from audit.publication import Publication
+from audit.store import open_store
 from consent.session import Seal
 from exchange import errors
 from exchange.errors import ProblemWriter
@@ -45,18 +47,38 @@ def door() -> Door:
 
 
 @pytest.fixture
-def client(place: Room, door: Door) -> Iterator[TestClient]:
+def client(place: Room, door: Door, database_url: str) -> Iterator[TestClient]:
     app = FastAPI()
     errors.install(app, ProblemWriter("https://accord.example"))
     app.include_router(routes.router(place.room, door, product_version="1", log_origin=ORIGIN))
-    with closing(TestClient(app, base_url="https://accord.example")) as client:
-        yield client
+    with closing(open_store(database_url)) as store:
+        app.include_router(tile_routes.router(Publication(store), auditor_of=door.reader, recorded=place.room.raw))
+        with closing(TestClient(app, base_url="https://accord.example")) as client:
+            yield client
+
+
+def cookie(door: Door, who: Auditor) -> dict[str, str]:
+    """Somebody is logged in."""
+    response = Response()
+    door.let_in(response, Agent(who.subject, "Agent", "id-token"))
+    return {"Cookie": response.headers["set-cookie"].split(";")[0]}
 
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+_ABOUT_HER = f"citizen={CITIZEN}&ground=complaint&case=A-1"
+READINGS = [
+    f"/v1/audit/accesses?{_ABOUT_HER}",
+    f"/v1/audit/export?{_ABOUT_HER}",
+    "/v1/audit/entries/0",
+    "/v1/audit/events",
+    "/log/tile/entries/000",
+    "/log/details/000",
+    "/log/erased.jsonl",
+]
+"""Every route that reads entries of the log."""
 STRANGERS = [{}, bearer("wrong"), {"Authorization": "Basic dDp0"}, bearer(""), bearer("x" * 300)]
 
 
@@ -85,19 +107,42 @@ def test_a_search_answers_entries_with_what_the_role_opens(client: TestClient) -
 
 
 def test_an_auditor_who_logged_in_reads_with_her_cookie(client: TestClient, door: Door) -> None:
-    response = Response()
-    door.let_in(response, Agent(OF_THE_TOWN.subject, "Marc", "id-token"))
-    cookie = response.headers["set-cookie"].split(";")[0]
-    answer = client.get("/v1/audit/accesses", headers={"Cookie": cookie})
+    given = cookie(door, OF_THE_TOWN)
+    answer = client.get("/v1/audit/accesses", headers=given)
     assert {one["entry"]["recipient"] for one in answer.json()["accesses"]} == {TOWN}
-    changed = cookie[:-3] + ("AAA" if not cookie.endswith("AAA") else "BBB")
+    whole = given["Cookie"]
+    changed = whole[:-3] + ("AAA" if not whole.endswith("AAA") else "BBB")
     assert client.get("/v1/audit/accesses", headers={"Cookie": changed}).status_code == 401
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("path", READINGS)
+def test_another_site_reads_nothing_through_an_auditors_browser_and_writes_nothing_in_her_name(
+    client: TestClient, door: Door, place: Room, path: str, site: str
+) -> None:
+    led = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    answer = client.get(path, headers={**cookie(door, EVERYTHING), **led})
+    assert answer.status_code == 403
+    assert answer.json()["type"].endswith("/request_from_another_site")
+    assert place.new_entries() == []
+
+
+@pytest.mark.parametrize("path", READINGS)
+def test_her_own_request_and_a_program_with_a_token_are_answered(
+    client: TestClient, door: Door, place: Room, path: str
+) -> None:
+    for headers in (
+        cookie(door, EVERYTHING),
+        {**cookie(door, EVERYTHING), "Sec-Fetch-Site": "none"},
+        {**cookie(door, EVERYTHING), "Sec-Fetch-Site": "same-origin"},
+        {**bearer("t-everything"), "Sec-Fetch-Site": "cross-site"},
+    ):
+        assert client.get(path, headers=headers).status_code == 200
+        assert len(place.new_entries()) == 1
+
+
 def test_an_agent_whom_nobody_registered_is_told_her_reference(client: TestClient, door: Door) -> None:
-    response = Response()
-    door.let_in(response, Agent("a_" + "9" * 64, "Inconnue", "id-token"))
-    answer = client.get("/v1/audit/accesses", headers={"Cookie": response.headers["set-cookie"].split(";")[0]})
+    answer = client.get("/v1/audit/accesses", headers=cookie(door, Auditor("a_" + "9" * 64, "auditor", None)))
     assert answer.status_code == 403
     assert answer.json()["reference"] == "a_" + "9" * 64
 

@@ -1,12 +1,18 @@
 """The search: every entry in words, every filter in the address, and nothing searched that was not understood."""
 
 import re
+from html import unescape
 from urllib.parse import urlencode
 
 import pytest
 
 from audit.pages.search import PAGE
 from tests.audit.pages.scene import CITIZEN, DEPARTMENT, ISSUER, PORTAL, SOCIAL, TOWN, Scene
+
+
+def led_here(site: str) -> dict[str, str]:
+    """What a browser says of a page that it opens because another site led there."""
+    return {"sec-fetch-site": site, "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 
 
 def rows(page: str) -> list[int]:
@@ -209,14 +215,28 @@ def test_the_form_for_a_person_waits_for_a_ground_and_searches_nothing(scene: Sc
 def test_a_link_of_another_site_looks_nobody_up_in_her_name(scene: Scene, path: str, site: str) -> None:
     size, browser = scene.size(), scene.browser("claire")
     asked = f"citizen={CITIZEN}&ground=complaint&case=A-1"
-    reply = browser.get(f"{path}{asked}", headers={"sec-fetch-site": site})
+    reply = browser.get(f"{path}{asked}", headers=led_here(site))
     assert (reply.status_code, reply.headers["location"]) == (303, f"/audit/personne?{asked}")
-    page = browser.get(reply.headers["location"], headers={"sec-fetch-site": site}).text
+    page = browser.get(reply.headers["location"], headers=led_here(site)).text
     assert '<option value="complaint" selected>' in page
     assert 'value="A-1"' in page
     assert rows(page) == []
     assert scene.size() == size
-    assert browser.get("/audit?kind=access", headers={"sec-fetch-site": site}).status_code == 200
+    assert browser.get("/audit?kind=access", headers=led_here(site)).status_code == 200
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize(
+    "path", ["/audit", "/audit/entree/3", "/audit/particularites", "/audit/chronologie", "/audit/export?format=csv"]
+)
+def test_what_another_site_puts_into_its_own_page_reads_nothing_in_her_name(scene: Scene, path: str, site: str) -> None:
+    size, browser = scene.size(), scene.browser("claire")
+    for mode, dest in (("no-cors", "image"), ("cors", "empty"), ("navigate", "iframe")):
+        reply = browser.get(path, headers={**led_here(site), "sec-fetch-mode": mode, "sec-fetch-dest": dest})
+        assert reply.status_code == 403
+        assert "Demande venue d'un autre site" in unescape(reply.text)
+        assert rows(reply.text) == []
+    assert scene.size() == size
 
 
 @pytest.mark.parametrize("site", ["none", "same-origin"])
