@@ -56,6 +56,9 @@ class Erasures:
 
 def _compare(by: int, run: Run, indexes: "array[int]", first: int) -> Iterator[Finding]:
     if run.first < first:
+        # Of what it names a part is not here: the others lie before its end, and are fewer.
+        if indexes[-1] > run.last or len(indexes) >= run.erased:
+            yield Finding(f"entry {by}", "more details are marked as erased by it than it names")
         return
     digest = sha256(b"".join([index.to_bytes(_INDEX, "big") for index in indexes])).hexdigest()
     if run != Run(len(indexes), indexes[0], indexes[-1], digest):

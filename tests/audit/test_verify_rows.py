@@ -28,11 +28,11 @@ HIDDEN, BY = 80, 90_000
 """An entry whose detail somebody took away, and the one that is said to have erased it, which the log does not have."""
 
 
-def hide(owner: Owner) -> None:
-    owner.run('INSERT INTO log_erased ("index", by) VALUES (?, ?)', (HIDDEN, BY))
-    owner.run('DELETE FROM log_details WHERE "index" = ?', (HIDDEN,))
-    remains = lookup_key("request_id", f"request-{HIDDEN}")
-    owner.run('DELETE FROM log_lookups WHERE "index" = ? AND key <> ?', (HIDDEN, remains))
+def hide(owner: Owner, *, index: int = HIDDEN, by: int = BY) -> None:
+    owner.run('INSERT INTO log_erased ("index", by) VALUES (?, ?)', (index, by))
+    owner.run('DELETE FROM log_details WHERE "index" = ?', (index,))
+    remains = lookup_key("request_id", f"request-{index}")
+    owner.run('DELETE FROM log_lookups WHERE "index" = ? AND key <> ?', (index, remains))
 
 
 def by_a_stranger(size: int) -> str:
@@ -56,6 +56,22 @@ def test_a_checkpoint_put_in_while_the_log_is_read_vouches_for_no_erasure(
         f"erased {HIDDEN}: entry {BY}, which should say so, is not a retention run's",
         f"checkpoint {BY + 1}: the log has {SIZE} entries",
     ]
+
+
+@pytest.mark.parametrize("by", [572, 573])
+def test_a_run_whose_beginning_is_not_read_erases_nothing_after_its_end(
+    tmp_path: Path, key: NoteSigner, by: int
+) -> None:
+    url = f"sqlite:///{tmp_path / 'log.sqlite'}"
+    migrate(url)
+    sample = make_sample(url, key)
+    with closing(Owner(url)) as owner:
+        hide(owner, index=400, by=by)
+    verdict = verify_database(url, key.vkey, Options(since=sample.notes[300]))
+    assert (verdict.first, [str(one) for one in verdict.findings]) == (
+        256,
+        [f"entry {by}: more details are marked as erased by it than it names"],
+    )
 
 
 def test_checkpoints_that_were_taken_out_are_missed_where_no_commit_has_so_many_entries(
