@@ -126,7 +126,8 @@ class WebFiles:
             return 0, shown, False
         status = self._status(details_path(number, width), details_path(number))
         if self._token is not None and status in _REFUSED:
-            raise SourceUnavailable("the server does not show details to whoever has this token: leave them out")
+            problem = "the server does not show details to whoever has this token: --without-details leaves them out"
+            raise SourceUnavailable(problem)
         return 0, shown, status == OK or self._token is not None
 
     def close(self) -> None:

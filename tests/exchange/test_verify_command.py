@@ -21,6 +21,7 @@ from audit.sources import fetch
 from audit.store import open_store
 from exchange.cli import app
 from tests.audit.conftest import migrate
+from tests.audit.test_verify_hiding_server import Changing
 from tests.audit.test_verify_web import TOKEN, Public, serving
 from tests.audit.verified_log import ERASED, SIZE, Sample, make_sample
 from tests.postgres import postgresql_database
@@ -86,6 +87,32 @@ def test_a_log_on_the_web_is_verified_with_the_token_of_a_file(sample: Sample, f
     assert (public.exit_code, "entries" in verdict["checked"], len(verdict["unchecked"])) == (0, False, 1)
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert "another" not in refused.stderr
+
+
+@pytest.mark.enable_socket
+def test_details_that_a_token_does_not_open_are_left_out_when_that_is_said(
+    sample: Sample, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    with serving(partial(Changing, directory=str(folder), statuses={"/details": 403, "/erased": 403})) as url:
+        command = ("verify", "--from", url, "--key", sample.vkey, "--token-file", tmp_path / "token")
+        refused = accord(*command)
+        done = accord(*command, "--without-details")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "the server does not show details to whoever has this token" in refused.stderr
+    assert (done.exit_code, "Not checked: details are not there" in done.stderr) == (0, True)
+
+
+@pytest.mark.enable_socket
+def test_a_server_that_fails_to_show_details_is_exit_code_2(
+    sample: Sample, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "_PAUSE_SECONDS", 0.0)
+    (tmp_path / "token").write_text(TOKEN)
+    with serving(partial(Changing, directory=str(folder), statuses={"/details": 500})) as url:
+        done = accord("verify", "--from", url, "--key", sample.vkey, "--token-file", tmp_path / "token")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "the server answered with status 500" in done.stderr
 
 
 @pytest.mark.enable_socket
