@@ -5,7 +5,7 @@ block, are looked at themselves. A count looks at a bounded number of blocks, th
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
@@ -24,9 +24,10 @@ _PARIS = ZoneInfo("Europe/Paris")
 _HOUR = 3_600
 _AT_ONCE = 500
 _TIMES = "SELECT block, first_time, last_time FROM log_blocks WHERE block >= ? AND block <= ? ORDER BY block DESC"
-_POSTINGS = "SELECT block, entries FROM log_postings WHERE term = ? AND block >= ? AND block <= ?"
-_KNOWN = "SELECT term FROM log_terms WHERE term >= ? AND term < ? ORDER BY term LIMIT ?"
-_MAX_ORGANISATIONS = 500
+_TERMS_AT_ONCE = 100
+_POSTINGS = "SELECT term, block, entries FROM log_postings WHERE term IN ({}) AND block >= ? AND block <= ?"
+# A term's block is the first that holds it.
+_KNOWN = "SELECT term FROM log_terms WHERE term >= ? AND term < ? AND block <= ? ORDER BY term"
 _RECIPIENT = "recipient="
 
 
@@ -44,6 +45,11 @@ class Counts:
         """All that was counted."""
         return sum(sum(kinds.values()) for kinds in self.days.values())
 
+    @property
+    def nameless(self) -> int:
+        """What of it is of no organisation: nobody made itself known."""
+        return self.total - sum(self.organisations.values())
+
 
 def count(session: Session, wanted: Wanted) -> Counts:
     """What of ``wanted`` lies in its period. ``wanted.rare`` must be empty: those entries are found, not counted."""
@@ -58,7 +64,7 @@ def count(session: Session, wanted: Wanted) -> Counts:
     if last - first >= MAX_BLOCKS:
         first, counts.left_out = last - MAX_BLOCKS + 1, True
     groups = wanted.alternatives()
-    organisations = [term for (term,) in session.rows(_KNOWN, (_RECIPIENT, "recipient>", _MAX_ORGANISATIONS))]
+    organisations = _organisations(session, wanted, last)
     for low in range(first, last + 1, _AT_ONCE):
         high = min(last, low + _AT_ONCE - 1)
         blocks = _Blocks(session, low, high)
@@ -89,9 +95,8 @@ class _Blocks:
                     counts.days.setdefault(within[block], Counter())[kind] += found
         counted = self._held([f"kind={kind}" for kind in LOOKED_AT])
         bits = {block: one & counted.get(block, 0) for block, one in bits.items()}
-        for term in organisations:
-            found = sum((bits.get(block, 0) & marks).bit_count() for block, marks in self._held((term,)).items())
-            if found:
+        for term, block, marks in self._postings(organisations if any(bits.values()) else ()):
+            if found := (bits.get(block, 0) & marks).bit_count():
                 counts.organisations[term.removeprefix(_RECIPIENT)] += found
 
     def _sorted_by_day(self, wanted: Wanted) -> tuple[Mapping[int, date], Sequence[int]]:
@@ -107,13 +112,27 @@ class _Blocks:
                 edges.append(block)
         return within, edges
 
-    def _held(self, group: Iterable[str]) -> dict[int, int]:
+    def _held(self, group: Sequence[str]) -> dict[int, int]:
         """By block, the bits of the entries that hold a term of the group."""
         held: dict[int, int] = {}
-        for term in group:
-            for block, entries in self._session.rows(_POSTINGS, (term, self._low, self._high)):
-                held[block] = held.get(block, 0) | bits_of(bytes(entries))
+        for _, block, bits in self._postings(group):
+            held[block] = held.get(block, 0) | bits
         return held
+
+    def _postings(self, terms: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+        """Each term in each block, with the bits of the entries that hold it."""
+        for at in range(0, len(terms), _TERMS_AT_ONCE):
+            some = terms[at : at + _TERMS_AT_ONCE]
+            asked = _POSTINGS.format(",".join("?" * len(some)))
+            for term, block, entries in self._session.rows(asked, (*some, self._low, self._high)):
+                yield term, block, bits_of(bytes(entries))
+
+
+def _organisations(session: Session, wanted: Wanted, last: int) -> Sequence[str]:
+    """The terms of all whose entries the blocks up to ``last`` may hold; of one alone where one is asked for."""
+    if (asked := wanted.terms.get("recipient")) is not None:
+        return [f"{_RECIPIENT}{asked}"]
+    return [term for (term,) in session.rows(_KNOWN, (_RECIPIENT, "recipient>", last))]
 
 
 def day_of(seconds: int) -> date:

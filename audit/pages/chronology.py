@@ -1,7 +1,7 @@
 """How many, when and whose: a timeline and bars by organisation, each with its table, each figure with its search."""
 
 from calendar import monthrange
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -24,6 +24,8 @@ from openapi.problem import Language
 PATH = f"{SEARCH}/chronologie"
 DAYS = 30
 """Days, today among them, that are looked at where the address names no period."""
+MOST_ORGANISATIONS = 500
+"""Organisations with a row of their own; the others have one together."""
 _MONTH_LENGTH, _YEAR_LENGTH = len("2026-10"), len("2026")
 
 
@@ -97,7 +99,10 @@ def _shown(site: Site, reader: Auditor, asked: Filter, counts: Counts, wording: 
         "days": chart,
         "day_rows": [_row(row, chart, asked, place) for place, row in enumerate(chart.rows)],
         "organisations": _bars(organisations, wording),
-        "organisation_rows": [_organisation(one, count, asked, wording) for one, count in organisations],
+        "organisation_rows": [
+            *(_organisation(one, count, asked, wording) for one, count in organisations[:MOST_ORGANISATIONS]),
+            *_remaining(organisations[MOST_ORGANISATIONS:], counts.nameless, language),
+        ],
         "search": address(SEARCH, asked.given),
         "unusual": address(f"{SEARCH}/particularites", asked.given),
         "alone": reader.organisation is not None,
@@ -183,3 +188,12 @@ def _organisation(siret: str, count: int, asked: Filter, wording: Wording) -> Fi
     given = {**asked.given, "organisation": siret}
     cell = Cell(grouped(count, wording.language), address(SEARCH, given))
     return Figures(wording.organisation(siret), (cell,), spaced(siret), address(PATH, given))
+
+
+def _remaining(others: Sequence[tuple[str, int]], nameless: int, language: Language) -> Iterator[Figures]:
+    """What the rows above leave out of all that was counted, so that the table adds up to it."""
+    if others:
+        name = say(language, "chronology.others", count=grouped(len(others), language))
+        yield Figures(name, (Cell(grouped(sum(count for _, count in others), language)),))
+    if nameless:
+        yield Figures(say(language, "chronology.nameless"), (Cell(grouped(nameless, language)),))

@@ -3,6 +3,8 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -45,11 +47,17 @@ def entries(count: int, *, seed: int = 1) -> list[Append]:
 
 @pytest.fixture
 def queries(database_url: str, key: NoteSigner):
-    store = open_store(database_url)
+    with filled(database_url, key, entries(4_000)) as reading:
+        yield reading
+
+
+@contextmanager
+def filled(url: str, key: NoteSigner, appends: Sequence[Append]) -> Iterator[Queries]:
+    store = open_store(url)
     log = Log.open(store, key, origin=ORIGIN, max_queue=100_000, timeout=60)
 
     async def fill() -> None:
-        await asyncio.gather(*(log.append(one) for one in entries(4_000)))
+        await asyncio.gather(*(log.append(one) for one in appends))
 
     asyncio.run(fill())
     yield Queries(store)
@@ -94,6 +102,35 @@ def test_a_count_is_the_one_by_hand_for_every_filter_and_period(queries: Queries
         assert (days, counts.organisations) == by_hand(wanted), wanted
         assert counts.total == sum(days.values())
         assert not counts.left_out
+
+
+MANY = [f"{number:014}" for number in range(700)]
+
+
+@pytest.fixture
+def crowded(database_url: str, key: NoteSigner):
+    """Hundreds of organisations in turn, and requests of nobody among theirs."""
+    skeletons = [
+        {**one.skeleton, "kind": "access", "recipient": MANY[at % 700]} for at, one in enumerate(entries(2_100))
+    ]
+    for skeleton in skeletons[5::500]:
+        del skeleton["recipient"]
+    with filled(database_url, key, [Append(one) for one in skeletons]) as reading:
+        yield reading
+
+
+def test_every_organisation_is_counted_however_many_there_are_and_so_is_who_is_none(crowded: Queries) -> None:
+    counts = crowded.count(Wanted())
+    assert set(counts.organisations) == set(MANY)
+    assert (counts.total, counts.nameless) == (2_100, 5)
+    assert sum(counts.organisations.values()) == 2_095
+    assert not counts.left_out
+
+
+def test_one_organisation_among_hundreds_is_counted_alone(crowded: Queries) -> None:
+    for siret in (MANY[0], MANY[650], MANY[-1]):
+        counts = crowded.count(Wanted({"recipient": siret}))
+        assert (counts.total, dict(counts.organisations), counts.nameless) == (3, {siret: 3}, 0)
 
 
 def test_a_count_looks_at_a_bounded_number_of_blocks_the_newest_and_says_so(queries: Queries, monkeypatch) -> None:

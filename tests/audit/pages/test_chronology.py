@@ -6,8 +6,11 @@ from html import unescape
 
 import pytest
 
+from audit.blocks import BLOCK
+from audit.model import Append
+from audit.pages import chronology
 from audit.pages.chronology import _days_of
-from tests.audit.pages.scene import CITIZEN, DEPARTMENT, TOWN, Scene
+from tests.audit.pages.scene import CITIZEN, DAY, DEPARTMENT, NOW, TOWN, Scene, access
 from tests.audit.pages.test_search import rows, words
 
 
@@ -65,6 +68,20 @@ def test_each_chart_has_its_table_and_says_whom_it_is_about(scene: Scene) -> Non
     assert page.count('<table class="figures">') == 2
     assert "Département de la Doline" in page
     assert f'href="/audit/chronologie?since=2026-10-26&amp;organisation={TOWN}"' in page
+
+
+def test_the_table_of_organisations_adds_up_to_all_that_was_counted(own: Scene, monkeypatch) -> None:
+    monkeypatch.setattr(chronology, "MOST_ORGANISATIONS", 20)
+    seen = [access(at, at=NOW - DAY, recipient=f"2199000{at % 30:07}") for at in range(BLOCK)]
+    nobodys = access(999, at=NOW - DAY, kind="refusal", outcome="token_missing", client="")
+    own.append([*seen, Append({name: said for name, said in nobodys.skeleton.items() if name != "recipient"})])
+    page = own.browser("claire").get("/audit/chronologie").text
+    table = page[page.rindex('<table class="figures">') : page.rindex("</table>")]
+    said = words(table)
+    assert table.count("<tr>") == 1 + 20 + 2
+    assert "Autres organismes : 10 80" in said
+    assert "Sans organisme identifié 1" in said
+    assert sum(figure for figure, _ in figures(table)) == BLOCK - 80
 
 
 @pytest.mark.parametrize("asked", [f"citizen={CITIZEN}&ground=complaint&case=1", "request_id=r-0", "grant=g", "case=1"])
