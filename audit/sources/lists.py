@@ -10,15 +10,14 @@ from heapq import merge
 from io import BytesIO
 from typing import IO, Any, Generic, TypeAlias, TypeVar
 
-from audit.note import MAX_NOTE_BYTES
 from audit.package_check import UNREADABLE
 from audit.sources.files import FileInvalid, record_of
 from audit.sources.port import SourceUnavailable
 
 MOST_ASTRAY = 10_000
 """Lines that may stand elsewhere than in their order: what is held of a list."""
-_MAX_LINE_BYTES = 8 * MAX_NOTE_BYTES
-"""A character takes at most six bytes in JSON."""
+_MAX_LINE_BYTES = 8_192
+"""A checkpoint as a log signs it has some hundreds of bytes; there are thousands to a part of the log."""
 
 
 T = TypeVar("T")
