@@ -61,6 +61,17 @@ class Finding:
         return f"{self.place}: {self.problem}"
 
 
+def list_some(findings: Iterable[Finding], listed: list[Finding]) -> int:
+    """Add findings to those that are listed; how many were only counted, beyond ``MAX_FINDINGS`` of them."""
+    more = 0
+    for finding in findings:
+        if len(listed) < MAX_FINDINGS:
+            listed.append(finding)
+        else:
+            more += 1
+    return more
+
+
 @dataclass(frozen=True, slots=True)
 class ProvenEntry:
     """An entry that is in the log. ``detail`` is empty where only the entry was shown."""
@@ -95,12 +106,8 @@ class Verdict:
         return not self.findings
 
     def add(self, findings: Iterable[Finding]) -> None:
-        """Take findings in; beyond ``MAX_FINDINGS`` they are only counted."""
-        for finding in findings:
-            if len(self.findings) < MAX_FINDINGS:
-                self.findings.append(finding)
-            else:
-                self.more += 1
+        """Take findings in."""
+        self.more += list_some(findings, self.findings)
 
     def sentence(self) -> str:
         """The verdict in one sentence."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from audit.verifier import MAX_FINDINGS, Finding
+from audit.verifier import Finding, list_some
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,4 @@ class Report:
 
     def add(self, findings: Iterable[Finding]) -> None:
         """Add findings."""
-        for finding in findings:
-            if len(self.findings) < MAX_FINDINGS:
-                self.findings.append(finding)
-            else:
-                self.more += 1
+        self.more += list_some(findings, self.findings)
