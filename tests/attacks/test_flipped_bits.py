@@ -254,6 +254,8 @@ def test_a_row_that_was_taken_out_is_found(log: Log, place: str, taken: str) -> 
         ("index of block 2", "log_postings", ("kind=access", 2, b"\x01" * 32)),
         ("index of block 1", "log_postings", ("kind=unheard_of", 1, b"\x01" * 32)),
         ("index of block 1", "log_terms", ("kind=unheard_of", 1)),
+        ("index of block 9000", "log_terms", ("kind=unheard_of", 9000)),
+        ("checkpoint 9000", "log_checkpoints", (9000, b"", "")),
         ("index of entry 70", "log_lookups", (0, 12, 70)),
         ("index of entry 9000", "log_lookups", (0, 12, 9000)),
         ("index of entry 520", "log_lookups", (0, 12, 520)),

@@ -20,7 +20,7 @@ from audit.verifier import MOST_OF_A_COMMIT
 from audit.verify_database import verify_database
 from tests.attacks.test_flipped_bits import Owner
 from tests.audit.conftest import ORIGIN, migrate
-from tests.audit.verified_log import SIZE, access, make_sample
+from tests.audit.verified_log import SIZE, WITNESS, access, make_sample
 
 pytestmark = pytest.mark.enable_socket
 
@@ -91,6 +91,23 @@ def test_checkpoints_that_were_taken_out_are_missed_where_no_commit_has_so_many_
         owner.run("DELETE FROM log_checkpoints WHERE size = ?", (kept,))
     missing = "there is none between 0 and it, and no commit has so many entries: some are missing"
     assert [str(one) for one in verify_database(url, key.vkey).findings] == [f"checkpoint {size}: {missing}"]
+
+
+def test_cosignatures_are_checked_and_missed_by_whoever_names_their_witness(tmp_path: Path, key: NoteSigner) -> None:
+    url = f"sqlite:///{tmp_path / 'log.sqlite'}"
+    migrate(url)
+    sample = make_sample(url, key)
+    named = Options(witnesses=(sample.witness,))
+    with closing(Owner(url)) as owner:
+        owner.run("UPDATE log_cosignatures SET line = replace(line, 'A', 'B') WHERE size = ?", (SIZE,))
+        changed = verify_database(url, key.vkey, named)
+        assert next(one.place for one in changed.findings) == f"cosignature of '{WITNESS}' of checkpoint {SIZE}"
+        unnamed = verify_database(url, key.vkey)
+        assert (unnamed.ok, len(unnamed.unchecked)) == (True, 1)
+        assert "are of witnesses whose keys were not given" in unnamed.unchecked[0]
+        owner.run("DELETE FROM log_cosignatures")
+    assert verify_database(url, key.vkey).ok
+    assert [one.place for one in verify_database(url, key.vkey, named).findings] == [f"witness '{WITNESS}'"]
 
 
 def test_no_writer_commits_as_many_entries_as_may_lie_between_checkpoints() -> None:
