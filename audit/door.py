@@ -71,7 +71,7 @@ class Door:
         """Who opens a page: also by a link of another site, or on her way back from a login there."""
         return self._reader(request, by_link=True)
 
-    def reader_or_none(self, request: Request) -> Auditor | None:
+    def page_reader_or_none(self, request: Request) -> Auditor | None:
         """Who opens a page, if she is known here."""
         try:
             return self.page_reader(request)

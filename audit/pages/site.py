@@ -143,7 +143,7 @@ class Site:
 
     def _person(self, request: Request, visit: Visit | None) -> dict[str, object]:
         """Who is logged in, as the top of the page says it."""
-        reader = self.door.reader_or_none(request)
+        reader = self.door.page_reader_or_none(request)
         wording = self.wording(request)
         scope = ""
         if reader is not None:
