@@ -26,6 +26,8 @@ NARROW, WIDE = 320, 1280
 """CSS pixels: a phone, which is also a wide window at four times the size (WCAG 2.2, 1.4.10), and a desk."""
 LOOKS = [(NARROW, "light", "en"), (NARROW, "dark", "fr"), (WIDE, "light", "fr"), (WIDE, "dark", "en")]
 """Width, scheme, language: each with each other at least once."""
+FEWEST_LOOKS = [(NARROW, "dark", "fr"), (WIDE, "light", "en")]
+"""Both widths, both schemes, both languages; the longer words in the narrower window."""
 PICTURES = REPOSITORY / "docs" / "pages"
 TALLEST = 1600
 """Pixels of a picture; some pages are longer."""

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page
 
 from openapi.rules import Rule
-from tests.browsing import axe_violations
+from tests.browsing import FEWEST_LOOKS, axe_violations
 from tests.consent.pages.browser import Served
 from tests.consent.pages.scene import ACCESS, AUTHORIZE, DETAIL, GRANT, PENDING
 
@@ -31,7 +31,7 @@ def answers(served: Served, opened: Callable[..., Page]) -> Iterator[Callable[..
 
 
 @pytest.mark.parametrize("path", PAGES)
-@pytest.mark.parametrize(("width", "scheme", "language"), [(320, "dark", "fr"), (1280, "light", "en")])
+@pytest.mark.parametrize(("width", "scheme", "language"), FEWEST_LOOKS)
 def test_the_longest_rule_fits_the_window_and_axe_finds_nothing(
     answers: Callable[..., Page], path: str, width: int, scheme: str, language: str
 ) -> None:
