@@ -213,6 +213,7 @@ class _PartCheck:
         report.checked["erased"] += len(report.erased)
         for index, opening in enumerate(part.details, part.first):
             if opening is None and index not in part.erased and index not in part.unread:
+                report.missing += 1
                 report.find(f"details {index}", "it is missing, and no retention run says that it was erased")
         for index, by in report.erased:
             if part.details[index - part.first] is not None:

@@ -50,7 +50,8 @@ class Report:
     ``roots``: of the full tiles; ``tail``: the leaf hashes after the last of them; ``ragged``: by size, as in a claim,
     where it was asked for. ``spent``, ``closed``, ``accessed``: heaps (:class:`audit.replay.entries.Uses`). ``erased``:
     index of an entry and of the one that says it was erased. ``terms``: with the first block that holds each; ``None``
-    when an entry could not be read. ``cosigned``: by witness, the newest checkpoint it signed.
+    when an entry could not be read. ``cosigned``: by witness, the newest checkpoint it signed. ``missing``: how many
+    findings are of details that nothing says were erased.
     """
 
     first: int
@@ -68,6 +69,7 @@ class Report:
     cosigned: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     more: int = 0
+    missing: int = 0
     checked: Counter[str] = field(default_factory=Counter)
 
     def find(self, place: str, problem: str) -> None:

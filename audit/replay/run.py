@@ -32,7 +32,7 @@ from audit.replay.report import Claim, Report, Rules
 from audit.replay.tree import Tree, TreeUnknown, rows_at
 from audit.replay.turn import InTurn
 from audit.replay.workers import Answer, KeptKeys, KeysTask, PartTask, Task, processors, run_here, run_in_processes
-from audit.sources.port import Reader, Source, SourceUnavailable, StoredNote, TablesReader
+from audit.sources.port import GrowingReader, Reader, Source, SourceUnavailable, StoredNote, TablesReader
 from audit.verifier import MAX_FINDINGS, MOST_OF_A_COMMIT, Finding, Verdict
 
 PART = 32_768
@@ -97,6 +97,7 @@ class _Verification:
         self._cosigned: dict[str, int] = {}
         self._tail: list[bytes] = []
         self._newest: int | None = None
+        self._missing = 0
 
     def verdict(self) -> Verdict:
         verdict = self._verdict
@@ -203,6 +204,7 @@ class _Verification:
             verdict.add([Finding(f"checkpoint {since.size}, as given", "the log does not continue the one it signed")])
         verdict.add(report.findings)
         verdict.more += report.more
+        self._missing += report.missing
         verdict.checked.update(report.checked)
         claims = deque(report.claims)
         for root in (*report.roots, None):
@@ -239,6 +241,10 @@ class _Verification:
     @property
     def _tables(self) -> TablesReader:
         return cast("TablesReader", self._reader)
+
+    @property
+    def _growing(self) -> GrowingReader:
+        return cast("GrowingReader", self._reader)
 
     def _is_erased(self, index: int) -> bool:
         if self._erasures.erased(index):
@@ -277,9 +283,14 @@ class _Verification:
                 self._verdict.add([Finding("checkpoint", f"witness {verifier.name!r}: {error}")])
 
     def _check_latest(self) -> None:
-        """What somebody else serves does not verify by what is said of entries that were not read."""
-        later = self._erasures.later(self._opening.size)
-        if later and self._newest is not None and not self._opening.tables and self._verdict.ok:
+        """What somebody else serves neither verifies nor fails by what is said of entries that were not read."""
+        opening, verdict = self._opening, self._verdict
+        if not opening.grows or len(verdict.findings) + verdict.more > self._missing:
+            return
+        later = self._erasures.later(opening.size)
+        if self._missing and self._newest is not None:
+            later += self._growing.erased_by(opening.size, self._newest)
+        if later:
             raise SourceUnavailable(
                 f"{later} details were erased by entries that came while the log was read: verify it again"
             )

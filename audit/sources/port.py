@@ -55,10 +55,10 @@ class Opening:
     """What a source has.
 
     ``note``: the newest checkpoint, empty for an empty log; ``size``: its entries. ``first``: entries before are not
-    there. ``tables``: it is a database, with keys and indexes; full tiles alone are kept there. ``notes``, ``erased``
-    (index of an entry, and of the one that says it was erased): all of them, ascending, where parts do not bring them;
-    they are read while one goes through them, which is done once at a time. ``erased`` is ``None`` when it is not known
-    what was erased.
+    there. ``tables``: it is a database, with keys and indexes; full tiles alone are kept there. ``grows``: it is none,
+    and grows while it is read. ``notes``, ``erased`` (index of an entry, and of the one that says it was erased): all
+    of them, ascending, where parts do not bring them; they are read while one goes through them, which is done once at
+    a time. ``erased`` is ``None`` when it is not known what was erased.
     """
 
     size: int
@@ -67,6 +67,7 @@ class Opening:
     entries: bool = True
     details: bool = True
     tables: bool = False
+    grows: bool = False
     notes: Iterable[StoredNote] = ()
     erased: Iterable[tuple[int, int]] | None = None
     findings: Iterable[Finding] = ()
@@ -135,6 +136,14 @@ class Reader(Protocol):
         ...
 
 
+class GrowingReader(Reader, Protocol):
+    """A reader whose opening says ``grows``."""
+
+    def erased_by(self, first: int, end: int) -> int:
+        """Details that entries from ``first`` to before ``end`` are said to have erased, by now."""
+        ...
+
+
 class TablesReader(Reader, Protocol):
     """A reader whose opening says ``tables``."""
 
@@ -168,6 +177,7 @@ class Source(Protocol):
 
 
 __all__ = [
+    "GrowingReader",
     "IndexRows",
     "KeySlice",
     "Opened",

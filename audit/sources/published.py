@@ -82,6 +82,7 @@ class PublishedReader:
             first,
             entries,
             details,
+            grows=self._grows,
             notes=notes,
             erased=erased,
             findings=chain(self._findings, _beyond(notes, size)),
@@ -108,6 +109,10 @@ class PublishedReader:
             return self._key.open(_text(self._files.newest(cosigned=False))).size
         except NoteInvalid:
             return 0
+
+    def erased_by(self, first: int, end: int) -> int:
+        """From the list as it is by now."""
+        return sum(first <= by < end for _, by in self._erased())
 
     def close(self) -> None:
         """Let go of the files."""

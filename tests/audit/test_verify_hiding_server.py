@@ -30,27 +30,34 @@ LATE = 1
 
 
 class Changing(Public):
-    """Answers some paths in its own way. ``statuses``: instead of files, by how their paths begin; ``checkpoints``: one
-    for each time that the newest is asked for, the last of them ever after.
+    """Answers some paths in its own way.
+
+    ``statuses``: instead of files, by how their paths begin. ``checkpoints``, ``erased``: the newest checkpoint and the
+    list of what was erased, one for each time that they are asked for, the last of them ever after.
     """
 
     def __init__(
-        self, *given: Any, statuses: dict[str, int] | None = None, checkpoints: list[str] | None = None, **named: Any
+        self,
+        *given: Any,
+        statuses: dict[str, int] | None = None,
+        checkpoints: list[str] | None = None,
+        erased: list[str] | None = None,
+        **named: Any,
     ) -> None:
         self.statuses = statuses or {}
-        self.checkpoints = checkpoints or []
+        self.turns = {"/checkpoint": checkpoints or [], "/erased.jsonl": erased or []}
         super().__init__(*given, **named)
 
     def do_GET(self) -> None:  # noqa: N802  # as the standard library calls it
         status = next((self.statuses[begin] for begin in self.statuses if self.path.startswith(begin)), None)
         if status is not None:
             self.send_error(status)
-        elif self.path == "/checkpoint" and self.checkpoints:
-            note = self.checkpoints.pop(0) if self.checkpoints[1:] else self.checkpoints[0]
+        elif turns := self.turns.get(self.path):
+            content = turns.pop(0) if turns[1:] else turns[0]
             self.send_response(200)
-            self.send_header("Content-Length", str(len(note.encode())))
+            self.send_header("Content-Length", str(len(content.encode())))
             self.end_headers()
-            self.wfile.write(note.encode())
+            self.wfile.write(content.encode())
         else:
             super().do_GET()
 
@@ -118,6 +125,25 @@ def test_an_erasure_by_an_entry_that_was_not_read_is_no_verdict(late: tuple[Path
         pytest.raises(SourceUnavailable, match="1 details were erased by entries that came while the log was read"),
     ):
         verify(source_of(url), key.vkey)
+
+
+@pytest.mark.parametrize(
+    ("by", "verdict_is"), [(4, "none"), (5, "no"), (2**62, "no")], ids=["an entry since", "none yet", "none ever"]
+)
+def test_a_detail_erased_while_the_log_is_read_is_no_finding_and_no_verdict(
+    late: tuple[Path, list[str]], key: NoteSigner, by: int, verdict_is: str
+) -> None:
+    """The list of what was erased names it only when it is asked for again."""
+    folder, (then, now) = late
+    now_erased = lines_of([{"by": by, "index": LATE}]).decode()
+    handler = partial(Changing, directory=str(folder), checkpoints=[then, now], erased=["", now_erased])
+    with serving(handler) as url:
+        if verdict_is == "none":
+            with pytest.raises(SourceUnavailable, match="1 details were erased by entries that came while"):
+                verify(source_of(url), key.vkey)
+        else:
+            missing = "it is missing, and no retention run says that it was erased"
+            assert [str(one) for one in verify(source_of(url), key.vkey).findings] == [f"details {LATE}: {missing}"]
 
 
 def test_a_detail_is_missed_where_nothing_lists_what_was_erased(late: tuple[Path, list[str]], key: NoteSigner) -> None:
