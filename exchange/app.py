@@ -46,6 +46,7 @@ from exchange.dropin.doors import open_doors
 from exchange.errors import ProblemWriter
 from exchange.feed import Feed
 from exchange.gateway import Gateway
+from exchange.holders import holder_configs
 from exchange.identify import PATH
 from exchange.key_watch import KeyWatch
 from exchange.keyring import Keyring, load_keyring
@@ -54,12 +55,10 @@ from exchange.middleware import Surroundings
 from exchange.recipient import Proxies, Recipient
 from exchange.registry import RegistryStore
 from exchange.release import Releases
-from exchange.settings import HolderSettings, Settings, load_settings
+from exchange.settings import Settings, load_settings
 from exchange.witnesses import witnessing
 from providers import registry as providers
-from providers.access import ClientCredentials
 from providers.bundle import bundles
-from providers.config import HolderConfig
 from providers.registry import Datasets
 
 GARBAGE_THRESHOLDS = (50_000, 20, 50)
@@ -276,29 +275,6 @@ def consent_config(settings: Settings, keyring: Keyring, keys: AuthorityKeys) ->
         pseudonym_key=keyring.pseudonym,
         dpop_nonce_required=settings.dpop_nonce_required,
     )
-
-
-def holder_configs(settings: Settings) -> dict[str, HolderConfig]:
-    """The holders' part of the settings. A holder's limits are divided among the worker processes."""
-    return {
-        name: HolderConfig(
-            base_url=one.url,
-            token="" if one.token is None else one.token.get_secret_value(),
-            credentials=_credentials(one),
-            headers=tuple(one.headers.items()),
-            timeout=one.timeout,
-            max_in_flight=one.max_in_flight,
-            allowance=one.allowance / settings.workers,
-        )
-        for name, one in settings.holders.items()
-    }
-
-
-def _credentials(holder: HolderSettings) -> ClientCredentials | None:
-    if holder.client_id is None or holder.client_secret is None:
-        return None
-    secret = holder.client_secret.get_secret_value()
-    return ClientCredentials(holder.client_id, secret, holder.scope, holder.oauth_path)
 
 
 def create_app() -> AsgiApp:

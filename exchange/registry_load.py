@@ -3,8 +3,8 @@
 import time
 from pathlib import Path
 
-from exchange.app import holder_configs
 from exchange.database import open_engine
+from exchange.holders import holder_configs
 from exchange.registry import RegistryStore
 from exchange.registry_file import RegistryFileError, parse_registry
 from exchange.settings import Settings

@@ -13,9 +13,9 @@ from uvicorn.supervisors.multiprocess import Multiprocess, Process
 from audit.log import Log
 from audit.model import LogError
 from audit.store import open_store
-from exchange.app import holder_configs
 from exchange.database import open_engine, pending_migrations
-from exchange.dropin.doors import franceconnect_tokens
+from exchange.dropin.franceconnect import franceconnect_tokens
+from exchange.holders import holder_configs
 from exchange.keyring import KeyringError, load_keyring
 from exchange.logs import configure_logs, log
 from exchange.protocol import BoundedProtocol

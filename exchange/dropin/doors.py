@@ -2,26 +2,18 @@
 
 from collections.abc import Callable, Sequence
 
-import orjson
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
-
-from consent.checktoken import TokenChecker
-from consent.config import FranceConnectConfig
 from exchange.consent_token import ConsentTokenVerifier
 from exchange.dropin.api_entreprise import ApiEntrepriseEntrance
 from exchange.dropin.api_particulier import ApiParticulier
 from exchange.dropin.door import DropInDoor
 from exchange.dropin.evidence import Evidence
-from exchange.dropin.franceconnect import FranceConnectTokens
+from exchange.dropin.franceconnect import FranceConnectTokens, franceconnect_tokens
 from exchange.dropin.pulse import Pulse
 from exchange.knowledge import Knowledge
 from exchange.recipient import Recipient
 from exchange.release import Releases
-from exchange.settings import Settings, SettingsError
+from exchange.settings import Settings
 from providers.registry import Datasets
-
-MAX_KEYS_BYTES = 100_000
 
 
 class Doors:
@@ -82,21 +74,3 @@ def open_doors(
         for one in (companies, entrance)
     ]
     return Doors(doors, franceconnect=franceconnect)
-
-
-def franceconnect_tokens(settings: Settings, *, clock: Callable[[], float]) -> FranceConnectTokens | None:
-    """Accord as FranceConnect's data provider, if it is one. Raises :class:`SettingsError` for unusable keys."""
-    given = settings.franceconnect_data
-    if given is None:
-        return None
-    config = FranceConnectConfig(settings.franceconnect.issuer, given.client_id, given.client_secret.get_secret_value())
-    try:
-        with given.keys.open("rb") as file:
-            keys = KeySet.import_key_set(orjson.loads(file.read(MAX_KEYS_BYTES)))
-        checker = TokenChecker(config, keys, clock=clock)
-    except (OSError, ValueError, TypeError, KeyError, JoseError):
-        # The exception may quote the key.
-        raise SettingsError(
-            "ACCORD_FRANCECONNECT_DATA__KEYS: a file with a private JWK Set, of P-256 or of RSA of 2048 bits or more"
-        ) from None
-    return FranceConnectTokens(checker, jwks=keys.as_dict(private=False))

@@ -4,12 +4,20 @@ What is asked at once is bounded, in threads of its own, so that a FranceConnect
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from consent.checktoken import CheckedToken
+import orjson
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from consent.checktoken import CheckedToken, TokenChecker
+from consent.config import FranceConnectConfig
+from exchange.settings import Settings, SettingsError
 from openapi.problem import AccordError
+
+MAX_KEYS_BYTES = 100_000
 
 THREADS = 8
 WAITING = 64
@@ -54,3 +62,21 @@ class FranceConnectTokens:
         """Let go of threads and connections."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._checker.close()
+
+
+def franceconnect_tokens(settings: Settings, *, clock: Callable[[], float]) -> FranceConnectTokens | None:
+    """Accord as FranceConnect's data provider, if it is one. Raises :class:`SettingsError` for unusable keys."""
+    given = settings.franceconnect_data
+    if given is None:
+        return None
+    config = FranceConnectConfig(settings.franceconnect.issuer, given.client_id, given.client_secret.get_secret_value())
+    try:
+        with given.keys.open("rb") as file:
+            keys = KeySet.import_key_set(orjson.loads(file.read(MAX_KEYS_BYTES)))
+        checker = TokenChecker(config, keys, clock=clock)
+    except (OSError, ValueError, TypeError, KeyError, JoseError):
+        # The exception may quote the key.
+        raise SettingsError(
+            "ACCORD_FRANCECONNECT_DATA__KEYS: a file with a private JWK Set, of P-256 or of RSA of 2048 bits or more"
+        ) from None
+    return FranceConnectTokens(checker, jwks=keys.as_dict(private=False))

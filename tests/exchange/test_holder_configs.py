@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from exchange.app import holder_configs
+from exchange.holders import holder_configs
 from exchange.settings import SettingsError, load_settings
 
 _NAME = "ACCORD_HOLDERS__API_PARTICULIER__"

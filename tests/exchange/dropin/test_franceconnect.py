@@ -11,8 +11,7 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 from pydantic import SecretStr
 
 from consent.checktoken import CheckedToken
-from exchange.dropin.doors import franceconnect_tokens
-from exchange.dropin.franceconnect import THREADS, WAITING, FranceConnectTokens
+from exchange.dropin.franceconnect import THREADS, WAITING, FranceConnectTokens, franceconnect_tokens
 from exchange.settings import FranceConnectDataSettings, FranceConnectSettings, Settings, SettingsError
 from openapi.fields import FRANCE, PivotIdentity
 from openapi.problem import AccordError
