@@ -419,10 +419,14 @@ def test_franceconnect_tokens_that_do_not_serve(here: Town) -> None:
 
 
 def test_made_up_franceconnect_tokens_from_one_address_stop_reaching_franceconnect(here: Town) -> None:
-    answers = [here.get(FRANCE_CONNECT, f"made-up-{number}", {"recipient": TOWN_SIRET}) for number in range(32)]
+    def ask(number: int) -> httpx.Response:
+        return here.get(FRANCE_CONNECT, f"made-up-{number}", {"recipient": TOWN_SIRET})
+
+    # More than two minutes' worth: a minute may end among them.
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(70)))
     assert {answer.status_code for answer in answers} == {401, 429}
-    assert answers[-1].status_code == 429
-    assert 0 < int(answers[-1].headers["retry-after"]) <= 60
+    assert all(0 < int(answer.headers["retry-after"]) <= 60 for answer in answers if answer.status_code == 429)
 
 
 def test_the_twenty_first_request_of_a_second_is_told_when_to_come_back(here: Town) -> None:

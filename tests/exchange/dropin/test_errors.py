@@ -22,7 +22,7 @@ ELSEWHERE = (
     "status_list_",
 )
 """Problems of pages, of logins, of the auditors' API: no drop-in path raises them."""
-ALSO_ELSEWHERE = {"not_acceptable"}
+ALSO_ELSEWHERE = {"not_acceptable", "request_from_another_site"}
 STATUSES = {401, 403, 404, 405, 409, 413, 422, 429, 451, 500, 502, 503, 504}
 
 
