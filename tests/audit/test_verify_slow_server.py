@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler
-from itertools import count, repeat
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -56,11 +56,10 @@ class Trickling(BaseHTTPRequestHandler):
         super().__init__(*given, **named)
 
     def do_GET(self) -> None:  # as the standard library calls it
-        first, *others = self.pieces
+        first, again = (*self.pieces, b"x")[:2]
         self.wfile.write(first)
-        for piece in others or repeat(b"x"):
-            while not self.stop.wait(PACE):
-                self.wfile.write(piece)
+        while not self.stop.wait(PACE):
+            self.wfile.write(again)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
