@@ -12,20 +12,17 @@ from hashlib import sha256
 from io import SEEK_SET
 from pathlib import Path
 from typing import BinaryIO
-from zipfile import BadZipFile, ZipFile
-from zlib import error as DeflateError  # noqa: N812  # an exception, whose name the library wrote small
+from zipfile import ZipFile
 
 from audit.checkpoint import NoteInvalid, NoteVerifier
 from audit.exports.columns import Format
 from audit.exports.manifest import MAX_MANIFEST_BYTES, ExportInvalid, Manifest
+from audit.package_check import UNREADABLE
 
 _MANIFEST = "manifest.json"
 _CHUNK_BYTES = 65_536
 _MAX_READ_BYTES = 1_048_576
 _QUOTE, _NEWLINE = b'"', b"\n"
-
-# What the standard library raises at bytes that are no archive of ours.
-_UNREADABLE = (BadZipFile, DeflateError, OSError, EOFError, ValueError, RuntimeError, KeyError, NotImplementedError)
 
 
 def verify_export(source: Path | str | BinaryIO, vkey: str) -> Manifest:
@@ -149,5 +146,5 @@ def _readable() -> Iterator[None]:
         yield
     except ExportInvalid:
         raise
-    except _UNREADABLE:
+    except UNREADABLE:
         raise ExportInvalid("not an archive that can be read") from None

@@ -10,6 +10,7 @@ from pytest_socket import enable_socket
 from sqlalchemy import Engine, create_engine, make_url
 
 from audit.checkpoint import NoteSigner
+from tests.audit.verified_log import Sample, make_sample
 from tests.postgres import postgresql_database
 
 ORIGIN = "accord.example/log"
@@ -18,6 +19,22 @@ ORIGIN = "accord.example/log"
 @pytest.fixture(scope="session")
 def key() -> NoteSigner:
     return NoteSigner.generate(ORIGIN)
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory, key: NoteSigner) -> Sample:
+    """A log with everything in it that a verification looks at."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('log') / 'log.sqlite'}"
+    migrate(url)
+    return make_sample(url, key)
+
+
+@pytest.fixture(scope="module")
+def folder(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as files."""
+    folder = tmp_path_factory.mktemp("published")
+    sample.write(folder)
+    return folder
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

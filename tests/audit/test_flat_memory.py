@@ -26,8 +26,8 @@ from audit.store import Session, open_store
 from audit.store.sqlite import SqliteSession
 from audit.tiles import read_end
 from tests.audit.conftest import migrate
+from tests.audit.served import Public, serving
 from tests.audit.test_archive import entry
-from tests.audit.test_verify_web import Public, serving
 from tests.audit.verified_log import into
 
 pytestmark = pytest.mark.enable_socket

@@ -23,16 +23,9 @@ from audit.store import open_store
 from audit.verifier import MAX_FINDINGS, VerificationFailed, verify_receipt
 from audit.verify_database import verify_database
 from tests.audit.conftest import ORIGIN, migrate
-from tests.audit.verified_log import ERASED, SIZE, Sample, access, cosigner, erasure, make_sample, withdrawal
+from tests.audit.verified_log import ERASED, SIZE, Sample, access, cosigner, erasure, withdrawal
 
 pytestmark = pytest.mark.enable_socket
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory, key: NoteSigner) -> Sample:
-    url = f"sqlite:///{tmp_path_factory.mktemp('log') / 'log.sqlite'}"
-    migrate(url)
-    return make_sample(url, key)
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from audit.sources.port import SourceUnavailable
 from audit.store import open_store
 from audit.verify_database import verify_database
 from tests.audit.conftest import ORIGIN, migrate
-from tests.audit.test_verify_web import TOKEN, Public, serving
-from tests.audit.verified_log import ERASED, SIZE, Sample, access, make_sample, withdrawal
+from tests.audit.served import TOKEN, Public, serving
+from tests.audit.verified_log import ERASED, SIZE, Sample, access, withdrawal
 
 pytestmark = pytest.mark.enable_socket
 
@@ -60,13 +60,6 @@ class Changing(Public):
             self.wfile.write(content.encode())
         else:
             super().do_GET()
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory, key: NoteSigner) -> Sample:
-    url = f"sqlite:///{tmp_path_factory.mktemp('log') / 'log.sqlite'}"
-    migrate(url)
-    return make_sample(url, key)
 
 
 @pytest.fixture

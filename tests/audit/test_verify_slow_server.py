@@ -13,15 +13,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from audit.checkpoint import NoteSigner
 from audit.replay.run import verify
 from audit.sources import fetch, web
 from audit.sources.bundles import PartReader
 from audit.sources.locate import source_of
 from audit.sources.port import SourceUnavailable
-from tests.audit.conftest import migrate
-from tests.audit.test_verify_web import TOKEN, Public, serving
-from tests.audit.verified_log import SIZE, Sample, make_sample
+from tests.audit.served import TOKEN, Public, serving
+from tests.audit.verified_log import SIZE, Sample
 
 pytestmark = pytest.mark.enable_socket
 
@@ -31,20 +29,6 @@ BOUND = 0.5
 """Seconds that are waited for a file, or for a list."""
 ENOUGH = 10.0
 """Seconds after which nobody waits any more."""
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory, key: NoteSigner) -> Sample:
-    url = f"sqlite:///{tmp_path_factory.mktemp('log') / 'log.sqlite'}"
-    migrate(url)
-    return make_sample(url, key)
-
-
-@pytest.fixture(scope="module")
-def folder(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("published")
-    sample.write(folder)
-    return folder
 
 
 class Trickling(BaseHTTPRequestHandler):

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from audit.auditors import Auditor
-from audit.checkpoint import NoteSigner
 from audit.publication import Publication
 from audit.replay.run import Options, verify
 from audit.sources import fetch
@@ -24,66 +23,10 @@ from audit.sources.port import SourceUnavailable
 from audit.store import open_store
 from audit.tile_routes import router
 from openapi.problem import AccordError, problem
-from tests.audit.conftest import migrate
-from tests.audit.verified_log import ERASED, SIZE, Sample, make_sample
+from tests.audit.served import TOKEN, Public, serving
+from tests.audit.verified_log import ERASED, SIZE, Sample
 
 pytestmark = pytest.mark.enable_socket
-
-TOKEN = "auditor's-token"
-
-
-class Public(SimpleHTTPRequestHandler):
-    """Serves a folder; entries and details to whoever has the token, when there is one."""
-
-    def __init__(self, *given: Any, token: str | None = None, hidden: tuple[str, ...] = (), **named: Any) -> None:
-        self.token = token
-        self.hidden = hidden
-        super().__init__(*given, **named)
-
-    def do_GET(self) -> None:  # as the standard library calls it
-        secret = self.path.startswith(("/tile/entries", "/details"))
-        if self.path.lstrip("/") in self.hidden:
-            self.send_error(404)
-        elif secret and self.token is not None and self.headers["Authorization"] != f"Bearer {self.token}":
-            self.send_error(401)
-        else:
-            super().do_GET()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-class Server(ThreadingHTTPServer):
-    """Says nothing of clients that went away."""
-
-    def handle_error(self, *_: object) -> None:
-        """They were right to go."""
-
-
-@contextmanager
-def serving(handler: Any) -> Iterator[str]:
-    with Server(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join(5)
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory, key: NoteSigner) -> Sample:
-    url = f"sqlite:///{tmp_path_factory.mktemp('log') / 'log.sqlite'}"
-    migrate(url)
-    return make_sample(url, key)
-
-
-@pytest.fixture(scope="module")
-def folder(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("published")
-    sample.write(folder)
-    return folder
 
 
 def test_a_served_folder_verifies_like_the_folder(sample: Sample, folder: Path) -> None:

@@ -32,7 +32,10 @@ from sandbox.franceconnect import DataProvider, Partner, Provider, router
 from sandbox.servers import sandbox_running
 from sandbox.world import DATABASE_FILE, TOWN_SIRET, World
 from tests.journeys.deployment import Deployment, deployed, free_ports, load_registry
+from tests.state_contract import check_against
 from tests.thirdparty.franceconnect_browser import Browser
+
+ENVELOPE = {"data", "links", "meta"}
 
 FOLDERS = {
     "civility": "api_particulier_v3_cnav_quotient_familial_with_civility",
@@ -293,3 +296,18 @@ def _register(world: World, tokens: dict[str, str]) -> None:
     written = world.registry.read_text(encoding="utf-8").replace(portal, portal + also, 1)
     world.registry.write_text(written + "".join(parts), encoding="utf-8")
     load_registry(world)
+
+
+def check_answer(reference: Path, path: str, answer: httpx.Response, family: Family, name: str) -> None:
+    """As the family's file and the State's contract say it, headers and all."""
+    assert answer.status_code == family.status, (name, answer.text)
+    assert answer.json() == family.payload, name
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["ratelimit-limit"] == "20"
+    assert 0 <= int(answer.headers["ratelimit-remaining"]) < 20
+    assert abs(int(answer.headers["ratelimit-reset"]) - time.time()) < 3
+    check_against(reference / "api-particulier" / "openapi.yaml", path, family.status, answer.json())
+    if family.status == 200:
+        assert answer.json().keys() == ENVELOPE
+        assert answer.headers["x-response-cached"] == "false"
+        assert answer.headers["x-cache-expires-in"] == ""

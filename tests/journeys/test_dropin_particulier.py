@@ -13,9 +13,21 @@ import yaml
 from consent.identity import pseudonym
 from exchange.grounds import agent_of
 from openapi.document import committed
-from sandbox.api_particulier import Family, identity_of
+from sandbox.api_particulier import identity_of
 from sandbox.world import TOWN_SIRET
-from tests.journeys.dropin import FIELDS, FRANCE_CONNECT, IDENTITE, OTHER_TOWN, OTHERS, Town, params_of, raw, town
+from tests.journeys.dropin import (
+    ENVELOPE,
+    FIELDS,
+    FRANCE_CONNECT,
+    IDENTITE,
+    OTHER_TOWN,
+    OTHERS,
+    Town,
+    check_answer,
+    params_of,
+    raw,
+    town,
+)
 from tests.journeys.receipts import check_receipt_in_headers
 from tests.state_contract import check_against
 
@@ -24,7 +36,6 @@ pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(300)]
 ONE_OF_THEM = "civility__200-QF-150-CNAF"
 HERS = "france_connect__france_connect_200_cnaf_2_parents_0_enfant"
 SAMPLES = {"anneeScolaire": "2026-2027"}
-ENVELOPE = {"data", "links", "meta"}
 
 WITH_A_NAME_IN_USE = {"france_connect__fake_france_connect_cnaf"}
 """Deviation: FranceConnect tells a data provider no name in use (its schema has none), so that a file that is found by
@@ -44,20 +55,6 @@ def _unhurried() -> None:
 
 
 # -- the State's fixtures
-
-
-def check_answer(reference: Path, path: str, answer: httpx.Response, family: Family, name: str) -> None:
-    assert answer.status_code == family.status, (name, answer.text)
-    assert answer.json() == family.payload, name
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["ratelimit-limit"] == "20"
-    assert 0 <= int(answer.headers["ratelimit-remaining"]) < 20
-    assert abs(int(answer.headers["ratelimit-reset"]) - time.time()) < 3
-    check_against(reference / "api-particulier" / "openapi.yaml", path, family.status, answer.json())
-    if family.status == 200:
-        assert answer.json().keys() == ENVELOPE
-        assert answer.headers["x-response-cached"] == "false"
-        assert answer.headers["x-cache-expires-in"] == ""
 
 
 def test_every_identity_fixture_is_answered_as_it_and_the_contract_say(here: Town, reference: Path) -> None:
