@@ -253,9 +253,9 @@ class Log:
             head = locked.head
             self._contended = head != self._last
             self._believe(head)
-            if self._ends is None or self._ends.size != head.size:
+            if self._ends is None or self._ends.size != head.size or self._ends.edge.lacks(len(batch)):
                 # Another process committed since, or this one has just begun.
-                self._ends = self._read_ends(session, head.size) if fills_a_block(head.size, len(batch)) else None
+                self._ends = self._read_ends(session, head.size, len(batch))
             known = KnownKeys(locked.spent, locked.closed)
             commit = Commit(batch, head=head, ends=self._ends, known=known, signer=self._key)
             session.commit(commit.changes(), meanwhile=lambda: receipts.extend(commit.receipts()))
@@ -265,8 +265,9 @@ class Log:
             self._ends = None
         return list(receipts)
 
-    def _read_ends(self, session: Session, size: int) -> Ends:
-        return Ends(size, *read_end(session, size), self._terms)
+    def _read_ends(self, session: Session, size: int, count: int) -> Ends | None:
+        """What a batch of ``count`` fills up, if it fills anything."""
+        return Ends(size, *read_end(session, size, count), self._terms) if fills_a_block(size, count) else None
 
     def _forget(self) -> None:
         self._ends, self._terms = None, set()

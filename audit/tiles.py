@@ -12,16 +12,28 @@ from audit.layout import HEIGHT, WIDTH
 from audit.merkle import HASH_BYTES, Node, leaf_hash, rows_above
 from audit.store.port import Row, Session
 
+READ_ROOTS = "SELECT root FROM log_tiles WHERE level = ? AND tile >= ? AND tile < ? ORDER BY tile"
+
 
 class Edge:
-    """The hashes of the tiles that are not full, by level, as the writer holds them in memory."""
+    """The hashes of the tiles that are not full, by level, as the writer holds them in memory.
 
-    def __init__(self, size: int, levels: Sequence[list[bytes]]) -> None:
+    Those of a level above the lowest may be unknown, ``None``, until they are needed: that is when its tile becomes
+    full, with one entry in 65,536.
+    """
+
+    def __init__(self, size: int, levels: Sequence[list[bytes] | None]) -> None:
         self.size = size
-        self._levels = [list(level) for level in levels]
+        self._levels = list(levels)
+
+    def lacks(self, count: int) -> bool:
+        """Whether ``count`` more entries fill a tile whose hashes are unknown."""
+        return any(
+            hashes is None and fills_a_tile(level, self.size, count) for level, hashes in enumerate(self._levels)
+        )
 
     def extend(self, leaves: Sequence[bytes], node: Node) -> list[Row]:
-        """Take a batch's leaf hashes in; return the rows of the tiles that became full.
+        """Take a batch's leaf hashes in, which it must not lack; return the rows of the tiles that became full.
 
         ``node`` gives the complete nodes that the batch made.
         """
@@ -30,8 +42,10 @@ class Edge:
         while added:
             if level == len(self._levels):
                 self._levels.append([])
-            hashes = self._levels[level] + added
-            tile = (start - len(self._levels[level])) // WIDTH
+            if (known := self._levels[level]) is None:
+                # What is added to it has no tile to fill, nor has anything above.
+                break
+            hashes, tile = known + added, (start - len(known)) // WIDTH
             added = []
             while len(hashes) >= WIDTH:
                 root = node(HEIGHT * (level + 1), tile)
@@ -44,27 +58,40 @@ class Edge:
         return full
 
 
-def read_end(session: Session, size: int) -> tuple[Edge, OpenBlock]:
-    """What is not full at the end of a log of ``size``: read at once, as a writer does it while others wait."""
+def fills_a_tile(level: int, size: int, count: int) -> bool:
+    """Whether ``count`` entries after ``size`` fill a tile of ``level``."""
+    return size >> HEIGHT * (level + 1) != (size + count) >> HEIGHT * (level + 1)
+
+
+def read_end(session: Session, size: int, count: int | None = None) -> tuple[Edge, OpenBlock]:
+    """What is not full at the end of a log of ``size``: read at once, as a writer does it while others wait.
+
+    ``count``: the entries that come next, when no more is to be read than they need.
+    """
     # A tile and a block are as long: what the one hashes the other finds by.
     first, where = size - size % BLOCK, 'WHERE "index" >= ? AND "index" < ?'
     leaves = f'SELECT leaf FROM log_entries {where} ORDER BY "index"'  # noqa: S608  # marks for the values
     details = f'SELECT "index", detail FROM log_details {where}'  # noqa: S608  # idem
-    roots = "SELECT root FROM log_tiles WHERE level = ? AND tile >= ? AND tile < ? ORDER BY tile"
-    above = []
-    level, complete = 1, size // WIDTH
-    while complete:
-        above.append((roots, (level - 1, complete - complete % WIDTH, complete)))
-        level, complete = level + 1, complete // WIDTH
     # Two ranges, not a join, which would look each detail up.
-    entries, kept, *levels = session.rows_of([(leaves, (first, size)), (details, (first, size)), *above])
+    queries: list[tuple[str, tuple[int, ...]]] = [(leaves, (first, size)), (details, (first, size))]
+    needed = [level for level in range(1, _levels(size)) if count is None or fills_a_tile(level, size, count)]
+    for level in needed:
+        complete = size >> HEIGHT * level
+        queries.append((READ_ROOTS, (level - 1, complete - complete % WIDTH, complete)))
+    entries, kept, *roots = session.rows_of(queries)
     hashes = [leaf_hash(leaf) for (leaf,) in entries]
     by_index: dict[int, bytes] = dict(kept)
     items = [
         (orjson.loads(leaf), orjson.loads(by_index[index]) if index in by_index else {})
         for index, (leaf,) in enumerate(entries, first)
     ]
-    return Edge(size, [hashes, *[[root for (root,) in rows] for rows in levels]]), OpenBlock(size, items)
+    above = {level: [root for (root,) in rows] for level, rows in zip(needed, roots, strict=True)}
+    return Edge(size, [hashes, *[above.get(level) for level in range(1, _levels(size))]]), OpenBlock(size, items)
+
+
+def _levels(size: int) -> int:
+    """Levels of tiles that have a hash, at least the lowest."""
+    return max(1, -(-size.bit_length() // HEIGHT))
 
 
 def read_leaves(session: Session, first: int, end: int) -> list[bytes]:
@@ -142,8 +169,7 @@ class StoredNodes:
         first, end = tile * WIDTH, tile * WIDTH + width
         if level == 0:
             return b"".join(read_leaves(self._session, first, end))
-        statement = "SELECT root FROM log_tiles WHERE level = ? AND tile >= ? AND tile < ? ORDER BY tile"
-        return b"".join([bytes(row[0]) for row in self._session.rows(statement, (level - 1, first, end))])
+        return b"".join([bytes(row[0]) for row in self._session.rows(READ_ROOTS, (level - 1, first, end))])
 
 
 def _subtrees(size: int, frontier: bytes) -> dict[tuple[int, int], bytes]:

@@ -90,8 +90,8 @@ class Session(Protocol):
         """The rows of a reading statement, whose parameters are written ``?``."""
         ...
 
-    def rows_of(self, queries: Sequence[tuple[str, Sequence[object]]]) -> list[list[Row]]:
-        """:meth:`rows` of several statements, asked at once."""
+    def rows_of(self, queries: Sequence[tuple[str, Sequence[int]]]) -> list[list[Row]]:
+        """:meth:`rows` of several statements whose parameters are numbers, asked at once."""
         ...
 
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[Row]:

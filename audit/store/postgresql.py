@@ -1,14 +1,17 @@
 """The log on PostgreSQL: one writer at a time by an advisory lock; a commit is two round trips."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from audit.store.arrays import DUMPERS, packed, packed_texts
+from audit.store.packed import Packed, packed, packed_integer, packed_texts
+from audit.store.pipeline import Pipeline
 from audit.store.port import (
     ERASE,
     FORGET,
@@ -38,20 +41,20 @@ NOTICES_SILENCE: Mapping[str, Any] = {
 _STREAM_ROWS = 2_000
 
 # Whatever the database's default: what is read after the lock must be what stands then.
-_BEGIN: Any = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 # Writers are served in the order in which they came, which the lock of a row does not promise.
-_LOCK: Any = "SELECT pg_advisory_xact_lock(4703804577889735495)"
-_HEAD_AND_KEYS: Any = READ_HEAD.replace(
+_LOCK = "SELECT pg_advisory_xact_lock(4703804577889735495)"
+_HEAD_AND_KEYS = READ_HEAD.replace(
     " FROM ",
-    ", ARRAY(SELECT key FROM log_spent_keys WHERE key = ANY(%s)), "
-    "ARRAY(SELECT key FROM log_closed_keys WHERE key = ANY(%s)) FROM ",
+    ", ARRAY(SELECT key FROM log_spent_keys WHERE key = ANY($1)), "
+    "ARRAY(SELECT key FROM log_closed_keys WHERE key = ANY($2)) FROM ",
     1,
 )
-DELETES: Mapping[str, Any] = {
-    ERASE: 'DELETE FROM log_details WHERE "index" = ANY(%s)',
-    FORGET: "DELETE FROM log_lookups l USING unnest(%s, %s, %s) f(segment, key, at) "
+DELETES: Mapping[str, str] = {
+    ERASE: 'DELETE FROM log_details WHERE "index" = ANY(?)',
+    FORGET: "DELETE FROM log_lookups l USING unnest(?, ?, ?) f(segment, key, at) "
     'WHERE l.segment = f.segment AND l.key = f.key AND l."index" = f.at',
-    **{release: release.replace("key = ?", "key = ANY(%s)") for release in RELEASES},
+    **{release: release.replace("key = ?", "key = ANY(?)") for release in RELEASES},
 }
 
 
@@ -91,8 +94,7 @@ class PostgresqlSession:
             prepare_threshold=1,
             **NOTICES_SILENCE,
         )
-        for dumper in DUMPERS:
-            self._connection.adapters.register_dumper(dumper.packs, dumper)
+        self._pipeline = Pipeline(self._connection)
 
     @contextmanager
     def locked(
@@ -101,14 +103,13 @@ class PostgresqlSession:
         """The lock is taken first: what is read after it, in the same round trip, cannot change."""
         with _translated():
             try:
-                with self._connection.pipeline():
-                    self._connection.execute(_BEGIN)
-                    self._connection.execute(_LOCK)
-                    found = self._connection.execute(
-                        _HEAD_AND_KEYS, (packed_texts(spends), packed_texts(closing)), binary=True
-                    )
+                with self._pipeline.asking():
+                    self._pipeline.send(_BEGIN)
+                    self._pipeline.send(_LOCK)
+                    self._pipeline.send(_HEAD_AND_KEYS, [packed_texts(spends), packed_texts(closing)])
+                    self._pipeline.go(last=True)
                     meanwhile()
-                *head, spent, closed = found.fetchall()[0]
+                *head, spent, closed = self._pipeline.rows(2)[0]
                 yield Locked(head_of(tuple(head)), set(spent), set(closed))
             finally:
                 if self._connection.info.transaction_status != TransactionStatus.IDLE:
@@ -116,10 +117,12 @@ class PostgresqlSession:
 
     def commit(self, changes: Iterable[Changes], *, meanwhile: Meanwhile = nothing) -> None:
         """Write the rows and commit, in one round trip: the server works on the first while the last are made."""
-        with _translated(), self._connection.pipeline():
+        with _translated(), self._pipeline.asking():
             for some in changes:
-                self._connection.execute(*_at_once(some))
-            self._connection.execute("COMMIT")
+                self._pipeline.send(*_at_once(some))
+                self._pipeline.go()
+            self._pipeline.send("COMMIT")
+            self._pipeline.go(last=True)
             meanwhile()
 
     def _roll_back(self) -> None:
@@ -148,12 +151,13 @@ class PostgresqlSession:
         with _translated():
             return self._connection.execute(_psycopg(statement), parameters, binary=True).fetchall()
 
-    def rows_of(self, queries: Sequence[tuple[str, Sequence[object]]]) -> list[list[Row]]:
+    def rows_of(self, queries: Sequence[tuple[str, Sequence[int]]]) -> list[list[Row]]:
         """The rows of several reading statements, in one round trip."""
         with _translated():
-            with self._connection.pipeline():
-                asked = [self._connection.execute(_psycopg(query), given, binary=True) for query, given in queries]
-            return [one.fetchall() for one in asked]
+            with self._pipeline.asking():
+                for query, given in queries:
+                    self._pipeline.send(_numbered(query), [packed_integer(one) for one in given])
+            return [self._pipeline.rows(number) for number in range(len(queries))]
 
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
         """Rows one after the other, by a cursor on the server."""
@@ -177,25 +181,32 @@ def _psycopg(statement: str) -> Any:
     return statement.replace("?", "%s")
 
 
-def _at_once(changes: Changes) -> tuple[Any, list[bytes]]:
+def _at_once(changes: Changes) -> tuple[str, list[Packed]]:
     """One statement for all the rows of several tables, their columns as arrays."""
     columns = [packed(column) for _, rows in changes for column in zip(*rows, strict=True)]
     return _together(tuple(statement for statement, _ in changes)), columns
 
 
 @lru_cache(maxsize=256)
-def _together(statements: tuple[str, ...]) -> Any:
+def _together(statements: tuple[str, ...]) -> str:
     """``WITH t1 AS (INSERT ...), t2 AS (INSERT ...) INSERT ...``: a statement costs more than the rows of another."""
     *others, last = [DELETES.get(one) or _unnested(one) for one in statements]
     named = ", ".join([f"t{number} AS ({one})" for number, one in enumerate(others)])
-    return f"WITH {named} {last}" if named else last
+    return _numbered(f"WITH {named} {last}" if named else last)
+
+
+@lru_cache(maxsize=64)
+def _numbered(statement: str) -> str:
+    """``? ... ?`` -> ``$1 ... $2``, as libpq wants its marks."""
+    numbers = count(1)
+    return re.sub(r"\?", lambda _: f"${next(numbers)}", statement)
 
 
 def _unnested(statement: str) -> str:
-    """``INSERT INTO t (a, b) VALUES (?, ?) ...`` -> ``INSERT INTO t (a, b) SELECT * FROM unnest(%s, %s) ...``."""
+    """``INSERT INTO t (a, b) VALUES (?, ?) ...`` -> ``INSERT INTO t (a, b) SELECT * FROM unnest(?, ?) ...``."""
     into, _, rest = statement.partition(" VALUES (")
     marks, _, conflict = rest.partition(")")
-    return f"{into} SELECT * FROM unnest({marks.replace('?', '%s')}){conflict}"  # noqa: S608  # a statement of ours with its marks
+    return f"{into} SELECT * FROM unnest({marks}){conflict}"  # noqa: S608  # a statement of ours with its marks
 
 
 @contextmanager

@@ -113,7 +113,7 @@ class SqliteSession:
         with _translated():
             return self._connection.execute(statement, parameters).fetchall()
 
-    def rows_of(self, queries: Sequence[tuple[str, Sequence[object]]]) -> list[list[Row]]:
+    def rows_of(self, queries: Sequence[tuple[str, Sequence[int]]]) -> list[list[Row]]:
         """The rows of several reading statements."""
         return [self.rows(statement, parameters) for statement, parameters in queries]
 

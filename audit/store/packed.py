@@ -1,4 +1,6 @@
-"""Columns of a batch as PostgreSQL's arrays in binary, packed at once: the driver takes three times as long.
+"""Parameters of a statement in PostgreSQL's binary form.
+
+The columns of a batch go as arrays, packed at once: the driver takes three times as long.
 
 ``array_recv`` of PostgreSQL reads: dimensions, whether there are nulls, the elements' type, then size and lower bound
 of each dimension and every element behind its length.
@@ -6,37 +8,57 @@ of each dimension and every element behind its length.
 
 import struct
 from collections.abc import Sequence
-
-from psycopg.adapt import Dumper
-from psycopg.pq import Format
+from typing import ClassVar
 
 _HEADER = struct.Struct(">iiIii")
 _LENGTH = struct.Struct(">i")
 _INTEGER = struct.Struct(">iq")
 
 
-class PackedIntegers(bytes):
+class Packed(bytes):
+    """A parameter; ``OID`` is the number of its type."""
+
+    __slots__ = ()
+    OID: ClassVar[int]
+
+
+class PackedInteger(Packed):
+    """``bigint``."""
+
+    __slots__ = ()
+    OID = 20
+
+
+class PackedIntegers(Packed):
     """``bigint[]``."""
 
     __slots__ = ()
-    ELEMENT = 20
+    OID = 1016
+    ELEMENT = PackedInteger.OID
 
 
-class PackedTexts(bytes):
+class PackedTexts(Packed):
     """``text[]``."""
 
     __slots__ = ()
+    OID = 1009
     ELEMENT = 25
 
 
-class PackedBytes(bytes):
+class PackedBytes(Packed):
     """``bytea[]``."""
 
     __slots__ = ()
+    OID = 1001
     ELEMENT = 17
 
 
-def packed(column: Sequence[object]) -> bytes:
+def packed_integer(value: int) -> PackedInteger:
+    """One number."""
+    return PackedInteger(value.to_bytes(8, "big", signed=True))
+
+
+def packed(column: Sequence[object]) -> Packed:
     """A column of integers, of texts or of bytes; at least one value."""
     first = column[0]
     if isinstance(first, int):
@@ -59,29 +81,3 @@ def _elements(raws: Sequence[bytes]) -> bytes:
 
 def _header(element: int, column: Sequence[object]) -> bytes:
     return _HEADER.pack(1, 0, element, len(column), 1)
-
-
-class _PackedDumper(Dumper):
-    format = Format.BINARY
-
-    def dump(self, obj: bytes) -> bytes:
-        """It is packed already."""
-        return obj
-
-
-class _IntegersDumper(_PackedDumper):
-    packs = PackedIntegers
-    oid = 1016
-
-
-class _TextsDumper(_PackedDumper):
-    packs = PackedTexts
-    oid = 1009
-
-
-class _BytesDumper(_PackedDumper):
-    packs = PackedBytes
-    oid = 1001
-
-
-DUMPERS = (_IntegersDumper, _TextsDumper, _BytesDumper)
