@@ -19,7 +19,10 @@ from audit.log import Log
 from audit.model import Append, LogUnavailable, Receipt
 from audit.retention import fingerprint
 from audit.store import Session, Store, StoreError, open_store
+from audit.store.packed import Packed
+from audit.store.pipeline import Pipeline
 from audit.store.port import Changes, Meanwhile
+from audit.store.postgresql import PostgresqlSession
 from tests.audit.conftest import ORIGIN
 
 MAX_BATCH = 8
@@ -219,9 +222,31 @@ class _CountedConnection:
         return self._inner.execute("SELECT 1 FROM a_table_that_is_not_there")
 
 
+class _CountedPipeline:
+    """The statements of a commit on PostgreSQL, each with the server once it was counted."""
+
+    def __init__(self, inner: Pipeline, faults: _Faults) -> None:
+        self._inner, self._faults = inner, faults
+
+    def send(self, statement: str, parameters: Sequence[Packed] = ()) -> None:
+        self._faults.statement(lambda: self._send(statement, parameters), self._fail)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def _send(self, statement: str, parameters: Sequence[Packed]) -> None:
+        self._inner.send(statement, parameters)
+        self._inner.go()
+
+    def _fail(self) -> None:
+        self._inner.send("SELECT 1 FROM a_table_that_is_not_there")
+
+
 class _CountedSession:
     def __init__(self, inner: Any, faults: _Faults) -> None:
         inner._connection = _CountedConnection(inner._connection, faults)
+        if isinstance(inner, PostgresqlSession):
+            inner._pipeline = _CountedPipeline(inner._pipeline, faults)  # type: ignore[assignment]  # it delegates the rest
         self._inner, self._faults = inner, faults
 
     def commit(self, changes: Iterable[Changes], *, meanwhile: Meanwhile) -> None:
