@@ -1,6 +1,7 @@
 """What writers know of the end of a log that others grow too: little, and enough for every tile."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 
 import pytest
@@ -36,15 +37,19 @@ def writers(database_url: str, key: NoteSigner) -> Iterator[list[Log]]:
 def test_writers_fill_the_tile_above_256_others_whoever_wrote_them(
     key: NoteSigner, store: Store, writers: list[Log], turns: tuple[int, ...]
 ) -> None:
-    grow(store, key, UPPER - WIDTH - 3)
-    for number in range(2 * WIDTH):
-        log = writers[turns[number % len(turns)]]
-        log.append_blocking(Append({"v": 1, "kind": "test", "number": number}, {}))
+    before, after = UPPER - WIDTH - 3, UPPER + 5
+    grow(store, key, before)
+    for at, first in enumerate(range(before, after, 8)):
+        asyncio.run(append_all(writers[turns[at % len(turns)]], range(first, first + 8)))
     with store.reading() as session:
-        leaves = read_leaves(session, 0, UPPER + WIDTH - 3)
+        leaves = read_leaves(session, 0, after)
         tiles = session.rows("SELECT level, tile, hashes, root FROM log_tiles ORDER BY level, tile")
     node = Growth(0, (), leaves).node
     assert tiles == [whole_tile(0, tile, node) for tile in range(WIDTH)] + [whole_tile(1, 0, node)]
+
+
+async def append_all(log: Log, numbers: Sequence[int]) -> None:
+    await asyncio.gather(*(log.append(Append({"v": 1, "kind": "test", "number": number}, {})) for number in numbers))
 
 
 def whole_tile(level: int, tile: int, node: Node) -> Row:
