@@ -7,7 +7,7 @@ grown, and while the disk takes the commit the receipts are made.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from audit.blocks import BLOCK, BlockRows, Item, OpenBlock
+from audit.blocks import BlockRows, Item, OpenBlock
 from audit.checkpoint import Checkpoint, NoteSigner
 from audit.entry import SALT_BYTES, detail_bytes, leaf_of
 from audit.merkle import Growth, leaf_hash, root_of
@@ -72,11 +72,6 @@ def seal_all(appends: Sequence[Append], salts: bytes) -> list[Sealed]:
         _sealed(append, None, append.spends, salts[at * SALT_BYTES : (at + 1) * SALT_BYTES])
         for at, append in enumerate(appends)
     ]
-
-
-def fills_a_block(size: int, count: int) -> bool:
-    """Whether ``count`` more entries fill a block of a log of ``size``: the log's ends are needed then."""
-    return size // BLOCK != (size + count) // BLOCK
 
 
 class Commit:

@@ -23,12 +23,12 @@ from queue import Empty, SimpleQueue
 from typing import Any, Self, TypeAlias
 
 from audit.checkpoint import NoteInvalid, NoteSigner
-from audit.commit import HEAD_BROKEN, REWOUND, Commit, Ends, KnownKeys, Sealed, check_head, fills_a_block, seal_all
+from audit.commit import HEAD_BROKEN, REWOUND, Commit, Ends, KnownKeys, Sealed, check_head, seal_all
 from audit.entry import SALT_BYTES
 from audit.model import Append, LogBroken, LogError, LogUnavailable, Receipt
 from audit.store import Session, Store, StoreError
 from audit.store.port import EMPTY_HEAD, Head
-from audit.tiles import read_end
+from audit.tiles import fills_a_tile, read_end
 
 ENOUGH = 64
 """Appends waiting that make a batch worth its commit."""
@@ -266,8 +266,8 @@ class Log:
         return list(receipts)
 
     def _read_ends(self, session: Session, size: int, count: int) -> Ends | None:
-        """What a batch of ``count`` fills up, if it fills anything."""
-        return Ends(size, *read_end(session, size, count), self._terms) if fills_a_block(size, count) else None
+        """What a batch of ``count`` fills up: a tile of the lowest level and its block, or nothing."""
+        return Ends(size, *read_end(session, size, count), self._terms) if fills_a_tile(0, size, count) else None
 
     def _forget(self) -> None:
         self._ends, self._terms = None, set()

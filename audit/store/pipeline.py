@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
 ANSWER_SECONDS = 10.0
-"""How long a server may be silent: longer than it gives any statement, so that one that is frozen holds nobody."""
+"""How long all answers may take: longer than the server gives a statement, so that one that is frozen holds nobody."""
 
 _FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED)
 

@@ -1,6 +1,7 @@
 """The log on SQLite: durable (WAL, synchronous=FULL), one writer at a time by ``BEGIN IMMEDIATE``."""
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
@@ -24,8 +25,8 @@ BUSY_SECONDS = 4.0
 _MOST_MARKS = 10_000
 """Values in one statement; SQLite takes 32,766."""
 
+_AGAIN_SECONDS = 0.01
 _PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA cache_size=-32768",
     # Without it INSERT OR REPLACE would pass the triggers that refuse to delete.
@@ -65,6 +66,7 @@ class SqliteSession:
         self._connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
         )
+        self._keep_a_journal_ahead()
         for pragma in _PRAGMAS:
             self._connection.execute(pragma)
 
@@ -130,6 +132,19 @@ class SqliteSession:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+
+    def _keep_a_journal_ahead(self) -> None:
+        """Set the file's mode. SQLite turns away, without waiting, who opens a new file as others do."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(_AGAIN_SECONDS)
+            else:
+                return
 
     def _known(self, table: str, keys: Sequence[str]) -> set[str]:
         found: set[str] = set()

@@ -1,6 +1,7 @@
 """A log on each engine."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,20 @@ from pytest_socket import enable_socket
 from sqlalchemy import Engine, create_engine, make_url
 
 from audit.checkpoint import NoteSigner
+from audit.store import Store, open_store
 from tests.audit.verified_log import Sample, make_sample
 from tests.postgres import postgresql_database
+from tests.postgresql_server import PostgresqlServer, postgresql_server
 
 ORIGIN = "accord.example/log"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresqlServer]:
+    """One that a test may stop and kill."""
+    enable_socket()
+    with postgresql_server() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +65,13 @@ def database_url(empty_database_url: str) -> str:
     """An empty log's database, once on each engine."""
     migrate(empty_database_url)
     return empty_database_url
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """The log there, as the code opens it."""
+    with closing(open_store(database_url)) as store:
+        yield store
 
 
 def engine_of(url: str) -> Engine:

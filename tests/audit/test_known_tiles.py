@@ -1,7 +1,6 @@
 """One reader's proofs while the log grows: what it keeps of upper tiles serves every size, and never a wrong one."""
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -14,7 +13,7 @@ from audit.merkle import leaf_hash
 from audit.model import Append
 from audit.proof import ProofInvalid, TlogProof
 from audit.query import Queries
-from audit.store import Store, open_store
+from audit.store import Store
 from audit.tiles import KnownTiles, read_end
 from tests.audit.tampering import tamper
 
@@ -23,12 +22,6 @@ pytestmark = pytest.mark.enable_socket
 WIDTH = 256
 UPPER = WIDTH * WIDTH
 """Entries under one tile of the second level."""
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    with closing(open_store(database_url)) as store:
-        yield store
 
 
 def grow(store: Store, key: NoteSigner, size: int) -> None:

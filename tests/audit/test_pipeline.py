@@ -6,23 +6,15 @@ from contextlib import closing
 
 import psycopg
 import pytest
-from pytest_socket import enable_socket
 
 from audit.store import pipeline as pipelines
 from audit.store.packed import PackedBytes, packed, packed_integer, packed_texts
 from audit.store.pipeline import Pipeline
-from tests.postgresql_server import PostgresqlServer, postgresql_server
+from tests.postgresql_server import PostgresqlServer
 
 pytestmark = pytest.mark.enable_socket
 
 DOUBLED = "SELECT 2 * $1"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresqlServer]:
-    enable_socket()
-    with postgresql_server() as started:
-        yield started
 
 
 @pytest.fixture

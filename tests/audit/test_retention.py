@@ -68,13 +68,6 @@ def _time(day: int) -> str:
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    opened = open_store(database_url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def log(database_url: str, key: NoteSigner) -> Iterator[Log]:
     with closing(Log.open(open_store(database_url), key, origin=ORIGIN, max_queue=10_000, timeout=60)) as opened:
         yield opened

@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from pytest_socket import enable_socket
 from sqlalchemy import make_url
 
 from audit.checkpoint import Checkpoint, NoteSigner
@@ -24,7 +23,7 @@ from exchange.database import open_engine
 from tests.audit.commit_process import LATE, NOT_TAKEN
 from tests.audit.conftest import ORIGIN, migrate
 from tests.audit.tampering import tamper
-from tests.postgresql_server import PostgresqlServer, postgresql_server
+from tests.postgresql_server import PostgresqlServer
 
 pytestmark = pytest.mark.enable_socket
 
@@ -128,13 +127,6 @@ def _goes_on(log: Log) -> None:
     deadline = time.monotonic() + 20
     while not isinstance(told(log, 1_000_000), Receipt):
         assert time.monotonic() < deadline, "the log did not go on"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresqlServer]:
-    enable_socket()
-    with postgresql_server() as started:
-        yield started
 
 
 @pytest.fixture

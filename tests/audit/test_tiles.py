@@ -57,12 +57,6 @@ def whole_tile(level: int, tile: int, node: Node) -> Row:
     return level, tile, hashes, node(HEIGHT * (level + 1), tile)
 
 
-@pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    with closing(open_store(database_url)) as store:
-        yield store
-
-
 @given(
     start=st.integers(0, 3 * WIDTH) | st.integers(UPPER - 2 * WIDTH, UPPER + 2),
     batches=st.lists(st.integers(1, WIDTH + 2), min_size=1, max_size=6),
