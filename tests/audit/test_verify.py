@@ -164,15 +164,15 @@ def test_a_log_that_grows_and_forgets_while_it_is_read_verifies(log: Log, databa
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        sizes = []
-        while len(sizes) < 12:
+        met_at: set[int] = set()
+        while len(met_at) < 8:
+            assert writer.is_alive()
             verdict = verify_database(database_url, key.vkey, Options(part=256))
             assert verdict.ok, verdict.findings
-            sizes.append(verdict.size)
+            met_at.add(verdict.size)
     finally:
         done.set()
         writer.join(30)
-    assert sizes[0] < sizes[-1]
     assert problems(database_url, key) == []
 
 
