@@ -15,11 +15,12 @@ import typer
 from rich.table import Table
 
 from exchange.audit_commands import audit_app
-from exchange.console import err, explained, out, settings_of_environment
+from exchange.console import Commands, err, explained, out, settings_of_environment
 from exchange.provider_commands import providers_app
 from exchange.settings import setting_lines
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

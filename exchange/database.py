@@ -1,7 +1,7 @@
 """Connections and migrations: one engine per process, each package's migrations under its own version table."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 
@@ -16,7 +16,6 @@ PACKAGES = ("audit", "consent", "exchange")
 """The packages with tables, in the order of their migrations."""
 
 _SQLITE_PRAGMAS = (
-    "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
     # Without it INSERT OR REPLACE deletes rows behind the back of the append-only triggers.
@@ -33,7 +32,9 @@ def open_engine(database_url: str) -> Engine:
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite":
         if url.database:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):
+                # SQLite says so when it opens the file.
+                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(url, pool_timeout=5)
         event.listen(engine, "connect", _durable_and_strict)
         return engine
@@ -52,10 +53,13 @@ def open_engine(database_url: str) -> Engine:
 
 
 def migrate(database_url: str) -> None:
-    """Bring every package's tables to the newest version; two migrations at once wait for each other."""
+    """Bring every package's tables to the newest version, all of it or nothing.
+
+    Two migrations at once wait for each other: whoever comes second finds nothing left to do.
+    """
     engine = open_engine(database_url)
     try:
-        with _exclusive(engine) as connection:
+        with _alone(engine) as connection:
             for package in PACKAGES:
                 config = _alembic(package)
                 config.attributes["connection"] = connection
@@ -77,7 +81,12 @@ def pending_migrations(engine: Engine) -> list[str]:
 
 
 @contextmanager
-def _exclusive(engine: Engine) -> Iterator[Connection]:
+def _alone(engine: Engine) -> Iterator[Connection]:
+    """A transaction that no other migration is in."""
+    if engine.dialect.name == "sqlite":
+        # The driver would begin one before the first change of a row, and none before a change of a table.
+        event.listen(engine, "connect", _begins_when_told)
+        event.listen(engine, "begin", _lock_file)
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
@@ -91,6 +100,17 @@ def _alembic(package: str) -> Config:
     return config
 
 
+def _begins_when_told(connection: SqliteConnection, _entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None
+
+
+def _lock_file(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
 def _durable_and_strict(connection: SqliteConnection, _entry: ConnectionPoolEntry) -> None:
+    from audit.store.sqlite import keep_a_journal_ahead  # noqa: PLC0415  # as above
+
+    keep_a_journal_ahead(connection)
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")

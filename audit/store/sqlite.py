@@ -66,7 +66,7 @@ class SqliteSession:
         self._connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
         )
-        self._keep_a_journal_ahead()
+        keep_a_journal_ahead(self._connection)
         for pragma in _PRAGMAS:
             self._connection.execute(pragma)
 
@@ -133,19 +133,6 @@ class SqliteSession:
         """Let go of the file."""
         self._connection.close()
 
-    def _keep_a_journal_ahead(self) -> None:
-        """Set the file's mode. SQLite turns away, without waiting, who opens a new file as others do."""
-        deadline = time.monotonic() + BUSY_SECONDS
-        while True:
-            try:
-                self._connection.execute("PRAGMA journal_mode=WAL")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                time.sleep(_AGAIN_SECONDS)
-            else:
-                return
-
     def _known(self, table: str, keys: Sequence[str]) -> set[str]:
         found: set[str] = set()
         for at in range(0, len(keys), _MOST_MARKS):
@@ -153,6 +140,20 @@ class SqliteSession:
             statement = f"SELECT key FROM {table} WHERE key IN ({','.join('?' * len(some))})"  # noqa: S608  # a table of ours, marks for the values
             found.update(row[0] for row in self._connection.execute(statement, some))
         return found
+
+
+def keep_a_journal_ahead(connection: sqlite3.Connection) -> None:
+    """Set the file's mode. SQLite turns away, without waiting, who opens a new file as others do."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+        else:
+            return
 
 
 @contextmanager
