@@ -203,10 +203,14 @@ def _numbered(statement: str) -> str:
 
 
 def _unnested(statement: str) -> str:
-    """``INSERT INTO t (a, b) VALUES (?, ?) ...`` -> ``INSERT INTO t (a, b) SELECT * FROM unnest(?, ?) ...``."""
+    """``INSERT INTO t (a, b) VALUES (?, ?) ...`` -> ``INSERT INTO t (a, b) SELECT unnest(?), unnest(?) ...``.
+
+    The arrays are all as long as each other. ``FROM unnest(?, ?)`` would put every row by before any is inserted.
+    """
     into, _, rest = statement.partition(" VALUES (")
     marks, _, conflict = rest.partition(")")
-    return f"{into} SELECT * FROM unnest({marks}){conflict}"  # noqa: S608  # a statement of ours with its marks
+    columns = ", ".join(["unnest(?)"] * marks.count("?"))
+    return f"{into} SELECT {columns}{conflict}"  # noqa: S608  # a statement of ours with its marks
 
 
 @contextmanager
