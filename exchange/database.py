@@ -4,17 +4,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
+from sqlite3 import OperationalError
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import OperationalError as DatabaseBusy
 from sqlalchemy.pool import ConnectionPoolEntry
 
 PACKAGES = ("audit", "consent", "exchange")
 """The packages with tables, in the order of their migrations."""
 
+_BUSY_SECONDS = 5
 _SQLITE_PRAGMAS = (
     "synchronous=FULL",
     "foreign_keys=ON",
@@ -22,8 +25,9 @@ _SQLITE_PRAGMAS = (
     "recursive_triggers=ON",
     # What a retention run erases is overwritten, not merely let go of.
     "secure_delete=ON",
-    "busy_timeout=5000",
+    f"busy_timeout={_BUSY_SECONDS * 1000}",
 )
+_WRITES = ("INSERT", "UPDATE", "DELETE")
 _MIGRATION_LOCK = 0x4143434F5244  # 'ACCORD'
 
 
@@ -37,6 +41,7 @@ def open_engine(database_url: str) -> Engine:
                 Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(url, pool_timeout=5)
         event.listen(engine, "connect", _durable_and_strict)
+        event.listen(engine, "before_cursor_execute", _wait_to_write)
         return engine
     from audit.store.postgresql import NOTICES_SILENCE  # noqa: PLC0415  # one driver is enough for one deployment
 
@@ -114,3 +119,16 @@ def _durable_and_strict(connection: SqliteConnection, _entry: ConnectionPoolEntr
     keep_a_journal_ahead(connection)
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _wait_to_write(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+    """Before the first change of a transaction, as the log's writers wait."""
+    from audit.store.sqlite import take_write_lock  # noqa: PLC0415  # as above
+
+    file: SqliteConnection = connection.connection.driver_connection  # type: ignore[assignment]  # SQLite's engines alone
+    if statement[:6].upper() not in _WRITES or file.in_transaction:
+        return
+    try:
+        take_write_lock(file, _BUSY_SECONDS)
+    except OperationalError as error:
+        raise DatabaseBusy(statement, None, error) from None

@@ -26,6 +26,7 @@ _MOST_MARKS = 10_000
 """Values in one statement; SQLite takes 32,766."""
 
 _AGAIN_SECONDS = 0.01
+_LOOK_SECONDS = 0.0005
 _PRAGMAS = (
     "PRAGMA synchronous=FULL",
     "PRAGMA cache_size=-32768",
@@ -74,10 +75,10 @@ class SqliteSession:
     def locked(
         self, spends: Sequence[str], closing: Sequence[str], *, meanwhile: Meanwhile = nothing
     ) -> Iterator[Locked]:
-        """``BEGIN IMMEDIATE`` takes the database's write lock: the head cannot move."""
+        """With the database's write lock the head cannot move."""
         meanwhile()
         with _translated():
-            self._connection.execute("BEGIN IMMEDIATE")
+            take_write_lock(self._connection)
             try:
                 yield Locked(
                     self.head(), self._known("log_spent_keys", spends), self._known("log_closed_keys", closing)
@@ -154,6 +155,32 @@ def keep_a_journal_ahead(connection: sqlite3.Connection) -> None:
             time.sleep(_AGAIN_SECONDS)
         else:
             return
+
+
+def take_write_lock(connection: sqlite3.Connection, seconds: float = BUSY_SECONDS) -> None:
+    """``BEGIN IMMEDIATE``, waiting for whoever writes. Raises ``sqlite3.OperationalError`` after ``seconds``.
+
+    SQLite itself looks ever more seldom, in the end ten times a second: under load whoever has waited is passed by
+    whoever comes. Every writer of a file should wait in this way.
+    """
+    deadline = time.monotonic() + seconds
+    ((before,),) = connection.execute("PRAGMA busy_timeout").fetchall()
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        while not _begins(connection, last=time.monotonic() > deadline):
+            time.sleep(_LOOK_SECONDS)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={before}")
+
+
+def _begins(connection: sqlite3.Connection, *, last: bool) -> bool:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if last or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 @contextmanager
