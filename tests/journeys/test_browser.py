@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from audit.verifier import verify_proof_file
 from sandbox.app import people_of
@@ -28,6 +28,12 @@ def page(chromium: Browser) -> Iterator[Page]:
     context.close()
 
 
+def follow(link: Locator) -> None:
+    """Press it; the page that it leads to is there on return."""
+    with link.page.expect_navigation():
+        link.click()
+
+
 def test_a_family_gives_its_quotient_familial_to_the_town_and_takes_it_back(
     deployment: Deployment, page: Page, tmp_path: Path
 ) -> None:
@@ -36,10 +42,10 @@ def test_a_family_gives_its_quotient_familial_to_the_town_and_takes_it_back(
     value = deployment.world.sandbox.families[0].payload["data"]["quotient_familial"]["valeur"]  # type: ignore[index]  # JSON
 
     page.goto(deployment.world.sandbox_url + "/")
-    page.get_by_role("button", name="Utiliser mon quotient familial").click()
+    follow(page.get_by_role("button", name="Utiliser mon quotient familial"))
     if page.url.startswith(deployment.url):
         assert axe_violations(page) == []
-        page.get_by_role("button", name="FranceConnect").click()
+        follow(page.get_by_role("button", name="FranceConnect"))
     page.locator(f'button[name="person"][value="{person.key}"]').click()
 
     # Accord's screen: who, which fields, why, how long, on which ground, what a refusal means.
@@ -68,9 +74,9 @@ def test_a_family_gives_its_quotient_familial_to_the_town_and_takes_it_back(
 
     page.goto(deployment.url + "/mes-autorisations")
     assert axe_violations(page) == []
-    page.locator('a[href$="/retrait"]').first.click()
+    follow(page.locator('a[href$="/retrait"]').first)
     assert axe_violations(page) == []
-    page.locator('form[action$="/retrait"] button').click()
+    follow(page.locator('form[action$="/retrait"] button'))
     assert axe_violations(page) == []
 
     assert errors == []

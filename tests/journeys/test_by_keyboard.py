@@ -37,7 +37,20 @@ class _Citizen:
         self._shown = 0
 
     def press(self, wanted: Locator) -> None:
-        """Reach one element by Tab and press Enter on it."""
+        """Reach one element by Tab and press Enter on it; the next page is there on return."""
+        self.reach(wanted)
+        with self.page.expect_navigation():
+            self.page.keyboard.press("Enter")
+
+    def fetch(self, wanted: Locator) -> str:
+        """Reach one element by Tab and press Enter on it; the name of the file that it gives."""
+        self.reach(wanted)
+        with self.page.expect_download() as given:
+            self.page.keyboard.press("Enter")
+        return given.value.suggested_filename
+
+    def reach(self, wanted: Locator) -> None:
+        """Go to one element by Tab."""
         target = wanted.first
         expect(target).to_be_visible()
         for _ in range(MOST_TABS):
@@ -46,13 +59,11 @@ class _Citizen:
                 break
         else:
             pytest.fail(f"not reached by keyboard: {target}")
-        self.page.keyboard.press("Enter")
-        self.page.wait_for_load_state()
 
     def see(self, name: str) -> None:
         """Every page says its language, fits its window and has one heading; its picture is kept."""
-        assert self.page.locator("html").get_attribute("lang") == self.language
-        assert self.page.locator("h1").count() == 1
+        expect(self.page.locator("html")).to_have_attribute("lang", self.language)
+        expect(self.page.locator("h1")).to_have_count(1)
         self._shown += 1
         picture = PICTURES / f"{self._shown:02d}-{name}-{self.language}.png"
         self.page.screenshot(path=where_drawn(picture, otherwise=self._folder), full_page=True)
@@ -93,14 +104,10 @@ def test_a_citizen_without_mouse_and_without_javascript_does_everything(
     citizen.see("authorisations")
     citizen.press(page.get_by_role("link", name=words["more"]))
     citizen.see("authorisation")
-    with page.expect_download() as receipt:
-        citizen.press(page.locator('a[href$="/recu.json"]'))
-    assert receipt.value.suggested_filename.endswith(".json")
+    assert citizen.fetch(page.locator('a[href$="/recu.json"]')).endswith(".json")
     citizen.press(page.get_by_role("link", name=words["accesses"]))
     citizen.see("accesses")
-    with page.expect_download() as proof:
-        citizen.press(page.locator('a[href$="/preuve"]'))
-    assert proof.value.suggested_filename.startswith("accord-preuve")
+    assert citizen.fetch(page.locator('a[href$="/preuve"]')).startswith("accord-preuve")
     citizen.press(page.locator('a[href="/verifier"]'))
     citizen.see("verification")
     page.goto(deployment.url + "/mes-autorisations")
