@@ -110,7 +110,17 @@ def _begins_when_told(connection: SqliteConnection, _entry: ConnectionPoolEntry)
 
 
 def _lock_file(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    """Wait as the log's writers do. Raises SQLAlchemy's ``OperationalError`` after :data:`_BUSY_SECONDS`."""
+    from audit.store.sqlite import take_write_lock  # noqa: PLC0415  # as above
+
+    try:
+        take_write_lock(_file_of(connection), _BUSY_SECONDS)
+    except OperationalError as error:
+        raise DatabaseBusy(None, None, error) from None
+
+
+def _file_of(connection: Connection) -> SqliteConnection:
+    return connection.connection.driver_connection  # type: ignore[return-value]  # SQLite's engines alone
 
 
 def _durable_and_strict(connection: SqliteConnection, _entry: ConnectionPoolEntry) -> None:
@@ -122,13 +132,6 @@ def _durable_and_strict(connection: SqliteConnection, _entry: ConnectionPoolEntr
 
 
 def _wait_to_write(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
-    """Before the first change of a transaction, as the log's writers wait."""
-    from audit.store.sqlite import take_write_lock  # noqa: PLC0415  # as above
-
-    file: SqliteConnection = connection.connection.driver_connection  # type: ignore[assignment]  # SQLite's engines alone
-    if statement[:6].upper() not in _WRITES or file.in_transaction:
-        return
-    try:
-        take_write_lock(file, _BUSY_SECONDS)
-    except OperationalError as error:
-        raise DatabaseBusy(statement, None, error) from None
+    """Before the first change of a row in a transaction."""
+    if statement[:6].upper() in _WRITES and not _file_of(connection).in_transaction:
+        _lock_file(connection)

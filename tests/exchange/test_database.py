@@ -99,10 +99,13 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, s
     return run
 
 
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
 def test_a_file_that_another_program_holds_is_refused_in_time_in_a_sentence(
-    tmp_path: Path, command: Callable[[str, str], Result]
+    tmp_path: Path, command: Callable[[str, str], Result], monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
+    monkeypatch.setattr(exchange.database, "_BUSY_SECONDS", 0.2)
     with closing(sqlite3.connect(tmp_path / "accord.sqlite", isolation_level=None)) as other:
+        other.execute(f"PRAGMA journal_mode={mode}")
         other.execute("BEGIN EXCLUSIVE")
         done = command("db migrate", "sqlite:///accord.sqlite")
     assert (done.exit_code, "could not be used: database is locked" in done.stderr) == (2, True)
